@@ -1,0 +1,100 @@
+"""Configuration errors that name the line: YAML node positions joined with pydantic's findings."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ib_platform.errors import ConfigurationError
+
+Location = tuple[str | int, ...]
+Lines = dict[Location, int]
+
+
+def load_yaml_with_lines(text: str, file: Path) -> tuple[dict[str, Any], Lines]:
+    """Parse ``text`` and return its mapping and the line of every key and list item.
+
+    Raises:
+        ConfigurationError: not YAML, not a mapping, or a key that appears twice.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigurationError(f"{file}{line}: not valid YAML: {problem}") from error
+    if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
+        raise ConfigurationError(
+            f"{file}: expected a mapping with the keys paper_users and contracts, "
+            f"found {type(data).__name__}"
+        )
+    lines: Lines = {}
+    _collect(node, (), lines, file)
+    return {str(key): value for key, value in data.items()}, lines
+
+
+def _collect(node: yaml.Node, location: Location, lines: Lines, file: Path) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*location, str(key.value))
+            if inner in lines:
+                raise ConfigurationError(
+                    f"{file}, line {key.start_mark.line + 1}: key {key.value!r} appears twice "
+                    f"(first on line {lines[inner]})"
+                )
+            lines[inner] = key.start_mark.line + 1
+            _collect(value, inner, lines, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect(value, (*location, index), lines, file)
+
+
+def describe_validation_error(error: ValidationError, file: Path, lines: Lines) -> str:
+    """One line per problem: file, line, key, what is wrong, what is allowed. No input values of
+    keys that may hold secrets appear: only what pydantic calls the message."""
+    problems = []
+    for item in error.errors(include_url=False):
+        location = item["loc"]
+        key = ".".join(str(part) for part in location) or "(whole file)"
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "unknown key" + _did_you_mean(location)
+        elif item["type"] == "missing":
+            message = "required key is missing"
+        problems.append(f"{file}, line {_line_of(location, lines)}: {key}: {message}")
+    return "\n".join(problems)
+
+
+def _line_of(location: Location, lines: Lines) -> int:
+    """Line of the innermost part of ``location`` that stands in the file."""
+    for length in range(len(location), -1, -1):
+        if (line := lines.get(location[:length])) is not None:
+            return line
+    return 1
+
+
+def _did_you_mean(location: Location) -> str:
+    from ib_platform.config import PlatformConfig
+
+    model: Any = PlatformConfig
+    for part in location[:-1]:
+        if isinstance(part, str):
+            model = _section_type(model.model_fields[part].annotation)
+    allowed = list(model.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (allowed: {', '.join(allowed)})"
+
+
+def _section_type(annotation: Any) -> type[BaseModel]:
+    """The model inside ``tuple[Model, ...]`` or the model itself."""
+    arguments = getattr(annotation, "__args__", ())
+    found: type[BaseModel] = arguments[0] if arguments else annotation
+    return found

@@ -1,0 +1,77 @@
+"""The health payloads of a pod: written by its two processes, read by sensors and people.
+
+``GET /status`` of the streamer answers a ``StreamerHealth`` as JSON, of the gateway supervisor a
+``GatewayHealth``. All instants are ISO 8601 UTC. Neither holds a secret.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ib_platform.states import ContractState, PodState
+
+
+class FrameCounts(msgspec.Struct):
+    """Frames of this run: stamped, complete in the spool, acknowledged by ClickHouse."""
+
+    received: int = 0
+    spooled: int = 0
+    stored: int = 0
+    undecodable: int = 0
+
+
+class LoaderHealth(msgspec.Struct):
+    """``state``: idle, loading, retrying, or blocked. ``lag_seconds``: age of the oldest record
+    that ClickHouse has not acknowledged, None when there is none."""
+
+    state: str = "idle"
+    last_error: str | None = None
+    lag_seconds: float | None = None
+    pending_bytes: int = 0
+    recovered_frames: int = 0
+
+
+class ContractHealth(msgspec.Struct):
+    """One contract's ladder in this run."""
+
+    conid: int | None = None
+    state: ContractState = ContractState.WARMING_UP
+    epoch: int = 0
+    ladder_frames: int = 0
+    two_sided: int = 0
+    crossed: int = 0
+    last_frame_at: datetime | None = None
+
+
+class StreamerHealth(msgspec.Struct):
+    """Answer of the streamer's ``/status``."""
+
+    paper_user: str
+    run_id: str
+    pid: int
+    state: PodState
+    since: datetime
+    reason: str
+    started_at: datetime
+    frames: FrameCounts
+    loader: LoaderHealth
+    assignment_generation: int | None
+    assignment_source: str | None
+    contracts: dict[str, ContractHealth]
+
+
+class GatewayHealth(msgspec.Struct):
+    """Answer of the gateway supervisor's ``/status``.
+
+    ``program_starts`` counts how often the gateway program was started.
+    """
+
+    paper_user: str
+    pid: int
+    state: PodState
+    since: datetime
+    reason: str
+    program_pid: int | None
+    program_starts: int

@@ -1,0 +1,1 @@
+"""The pure core: ladders, calendars, contracts and bar definitions. No I/O, no clocks."""

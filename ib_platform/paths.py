@@ -1,0 +1,45 @@
+"""Where the files of a platform live, below ``runtime.state_dir``. Names only, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PodPaths:
+    """Files of one paper user's pod."""
+
+    state_dir: Path
+    paper_user: str
+
+    @property
+    def folder(self) -> Path:
+        """Process records, logs and the gateway's certificate."""
+        return self.state_dir / "pods" / self.paper_user
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever launches, restarts or retires this pod."""
+        return self.folder / "pod.lock"
+
+    def process_record(self, container: str) -> Path:
+        """JSON with pid and start time of ``gateway`` or ``streamer``."""
+        return self.folder / f"{container}.json"
+
+    def log(self, container: str) -> Path:
+        return self.folder / f"{container}.log"
+
+    @property
+    def certificate(self) -> Path:
+        """The gateway's certificate: the only one the streamer trusts."""
+        return self.folder / "gateway.pem"
+
+    @property
+    def private_key(self) -> Path:
+        return self.folder / "gateway.key"
+
+    @property
+    def spool(self) -> Path:
+        """Spool of the paper user: outlives runs."""
+        return self.state_dir / "spool" / self.paper_user
