@@ -37,10 +37,13 @@ class FrameKind:
     error: Undecodable | None = None
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _Envelope(msgspec.Struct):
     topic: str | None = None
-    message: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    message: msgspec.Raw = _ABSENT
+    error: msgspec.Raw = _ABSENT
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
@@ -56,7 +59,7 @@ def classify(payload: bytes) -> FrameKind:
         reason = "bad_envelope" if isinstance(error, msgspec.ValidationError) else "not_json"
         return FrameKind(UNDECODABLE_TOPIC, error=Undecodable(reason, str(error)[:200]))
     if envelope.topic is None:
-        bare = next((key for key in _KNOWN_BARE if getattr(envelope, key) is not None), None)
+        bare = next((key for key in _KNOWN_BARE if bytes(getattr(envelope, key))), None)
         if bare is not None:
             return FrameKind(bare)
         return FrameKind(UNDECODABLE_TOPIC, error=Undecodable("no_topic", "no topic in message"))

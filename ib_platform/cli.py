@@ -1,0 +1,213 @@
+"""The ib-platform command. Each command imports what it needs, when it runs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ib_platform import __version__
+from ib_platform.config import CONFIG_VARIABLE, PlatformConfig, load_config
+from ib_platform.errors import PlatformError
+
+_CONFIG = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help=f"Configuration file; else {CONFIG_VARIABLE}, else ./ib_platform.yaml.",
+)
+_PAPER_USER = click.option("--paper-user", required=True, help="Name of a paper user.")
+_FILE = click.Path(path_type=Path)
+
+
+class _Commands(click.Group):
+    """Turns a PlatformError of any command into one clear message and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PlatformError as error:
+            click.echo(f"ib-platform: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ib-platform")
+def main() -> None:
+    """A durable record of futures order-book depth from Interactive Brokers."""
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+@main.command()
+@_CONFIG
+def clickhouse(config_file: Path | None) -> None:
+    """Run the embedded ClickHouse until it is told to stop."""
+    from ib_platform.warehouse.embedded import serve
+
+    _log_to_stderr()
+    serve(load_config(config_file).clickhouse)
+
+
+@main.command()
+@_CONFIG
+def migrate(config_file: Path | None) -> None:
+    """Bring the database schema up to date."""
+    from ib_platform.warehouse.migrate import migrate as apply_migrations
+
+    applied = apply_migrations(load_config(config_file).clickhouse)
+    click.echo("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+
+
+@main.command()
+@_CONFIG
+def rebalance(config_file: Path | None) -> None:
+    """Assign the configured contracts to the paper users; streamers follow the newest."""
+    from ib_platform.fleet.plan import plan_assignment
+    from ib_platform.warehouse.assignments import write_assignment
+    from ib_platform.warehouse.connect import connect
+
+    config = load_config(config_file)
+    assignment = plan_assignment(config)
+    client = connect(config.clickhouse)
+    generation = write_assignment(client, assignment, config.limits.start_grace)
+    for contract, user in zip(assignment.contracts, assignment.paper_users, strict=True):
+        click.echo(f"{contract} -> {user}")
+    new = f"generation {generation} written" if generation else "unchanged, nothing written"
+    click.echo(f"assignment: {new}")
+
+
+@main.command()
+@_CONFIG
+@_PAPER_USER
+def stream(config_file: Path | None, paper_user: str) -> None:
+    """Stream the ladders of one paper user through the spool into ClickHouse."""
+    from ib_platform.streamer.app import run
+
+    _log_to_stderr()
+    run(load_config(config_file), paper_user)
+
+
+@main.command()
+@_CONFIG
+@_PAPER_USER
+def gateway(config_file: Path | None, paper_user: str) -> None:
+    """Supervise one paper user's gateway: start it, log in, keep the session, stop it."""
+    from ib_platform.config import find_config
+    from ib_platform.gateway.supervisor import run
+
+    _log_to_stderr()
+    run(load_config(config_file), paper_user, find_config(config_file))
+
+
+@main.command()
+@_CONFIG
+@_PAPER_USER
+@click.option("--port", type=int, help="Other TLS port than the paper user's gateway_port.")
+@click.option("--certificate", type=_FILE, help="Certificate to present; made if missing.")
+@click.option("--private-key", type=_FILE, help="Its private key.")
+@click.option("--replay", type=_FILE, help="Play a recorded capture instead of a market.")
+@click.option("--speed", type=float, help="Time scale of the replay.")
+@click.option("--max-pause", type=float, help="Longest pause of the replay, in seconds.")
+@click.option("--parent-pid", type=int, hidden=True, help="End when this process ends.")
+def simulate(
+    config_file: Path | None,
+    paper_user: str,
+    port: int | None,
+    certificate: Path | None,
+    private_key: Path | None,
+    replay: Path | None,
+    speed: float | None,
+    max_pause: float | None,
+    parent_pid: int | None,
+) -> None:
+    """Simulate IBKR as one paper user's gateway shows it."""
+    from ib_platform.paths import PodPaths
+    from ib_platform.simulator.app import serve
+
+    _log_to_stderr()
+    config = load_config(config_file)
+    if replay is not None:
+        wanted = {"replay": replay, "replay_paper_user": paper_user}
+        config = _with_simulator(config, wanted)
+    changes = {"speed": speed, "max_pause": max_pause}
+    config = _with_simulator(config, {k: v for k, v in changes.items() if v is not None})
+    paths = PodPaths(config.runtime.state_dir, paper_user)
+    serve(
+        config,
+        paper_user,
+        certificate=certificate or paths.certificate,
+        private_key=private_key or paths.private_key,
+        port=port,
+        parent_pid=parent_pid,
+    )
+
+
+def _with_simulator(config: PlatformConfig, changes: dict[str, Any]) -> PlatformConfig:
+    simulated = config.gateway.simulator.model_validate(
+        {**config.gateway.simulator.model_dump(), **changes}
+    )
+    gateway_section = config.gateway.model_copy(update={"simulator": simulated})
+    return config.model_copy(update={"gateway": gateway_section})
+
+
+@main.command()
+@_CONFIG
+@click.option("--trade-date", help="YYYY-MM-DD; the open trade date if left out.")
+def compact(config_file: Path | None, trade_date: str | None) -> None:
+    """Build depth, bars, gaps and the quality report of one trade date now."""
+    from datetime import UTC, date, datetime
+
+    from ib_platform.marketdata.calendar import trade_date_of
+    from ib_platform.warehouse.compact import finalize
+    from ib_platform.warehouse.connect import connect
+
+    config = load_config(config_file)
+    try:
+        day = date.fromisoformat(trade_date) if trade_date else trade_date_of(datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(f"{trade_date!r} is not a date like 2026-11-23") from error
+    built = finalize(connect(config.clickhouse), config, day)
+    click.echo(f"{day}: {built}")
+
+
+@main.command()
+@_CONFIG
+def stop(config_file: Path | None) -> None:
+    """Stop exactly the pods and the demo that were started with this configuration."""
+    from ib_platform.demo.stop import stop_everything
+
+    for line in stop_everything(load_config(config_file)):
+        click.echo(line)
+
+
+@main.command()
+@click.option("--folder", type=_FILE, default=Path(".ib_platform/demo"), show_default=True)
+@click.option("--for", "seconds", type=click.FloatRange(min=1), help="End by itself after this.")
+@click.option("--replay", type=_FILE, help="First paper user plays this recorded capture.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0)
+@click.option("--max-pause", type=click.FloatRange(min=0, min_open=True))
+@click.option("--json", "json_file", type=_FILE, help="Write the summary here.")
+@click.option("--no-ui", is_flag=True, help="Without the Dagster webserver.")
+@click.option("--ui-port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option("--clickhouse-port", type=click.IntRange(1, 65535), default=8123, show_default=True)
+@click.option("--pod-port", type=click.IntRange(1, 65000), default=5000, show_default=True,
+              help="First of the ports that the pods use.")  # fmt: skip
+def demo(**options: Any) -> None:
+    """The whole system on this machine: simulated IBKR, ClickHouse, Dagster, two pods."""
+    from ib_platform.demo.app import DemoOptions, run
+
+    sys.exit(run(DemoOptions(**options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What a demo needs before anything is started: its folder, its configuration, free ports.
+
+Every problem is one clear sentence, and nothing is running yet when it is raised.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ib_platform.config import PlatformConfig, dump_config
+from ib_platform.errors import ConfigurationError, MissingDependencyError, PlatformInUseError
+from ib_platform.marketdata.calendar import CalendarName
+
+MARKER = "demo.json"
+CONFIG_FILE = "ib_platform.yaml"
+_PORTS_PER_POD = 10
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line says. ``seconds`` counts from the moment all pods are STREAMING."""
+
+    folder: Path
+    seconds: float | None
+    replay: Path | None
+    speed: float
+    max_pause: float | None
+    json_file: Path | None
+    no_ui: bool
+    ui_port: int
+    clickhouse_port: int
+    pod_port: int
+    keep: bool = False
+
+
+def demo_config(options: DemoOptions) -> PlatformConfig:
+    """Two paper users, one contract each, simulated, embedded, everything below the folder."""
+    folder = options.folder.resolve()
+    users = []
+    for index, (name, letter) in enumerate((("alpha", "a01"), ("beta", "b02"))):
+        port = options.pod_port + index * _PORTS_PER_POD
+        users.append(
+            {
+                "name": name,
+                "username": f"paper{letter}",
+                "account": f"DU100000{index + 1}",
+                "depth_slots": 3,
+                "gateway_port": port,
+                "gateway_health_port": port + 1,
+                "health_port": port + 2,
+            }
+        )
+    calendar = CalendarName.ALWAYS_OPEN
+    contracts = [
+        {"symbol": "CL", "exchange": "NYMEX", "calendar": calendar, "paper_user": "alpha"},
+        {"symbol": "ES", "exchange": "CME", "calendar": calendar, "paper_user": "beta"},
+    ]
+    clickhouse = {
+        "port": options.clickhouse_port,
+        "password_file": folder / "clickhouse.password",
+        "embedded_folder": folder / "clickhouse",
+    }
+    simulator = {
+        "replay": options.replay.resolve() if options.replay else None,
+        "speed": options.speed,
+        "max_pause": options.max_pause,
+    }
+    data = {
+        "paper_users": users,
+        "contracts": contracts,
+        "clickhouse": clickhouse,
+        "gateway": {"simulator": simulator},
+        "runtime": {"state_dir": folder},
+        "limits": {"refresh_open_date_every": 1},
+    }
+    try:
+        return PlatformConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"these demo options do not fit: {where}: {first['msg']}"
+        ) from None
+
+
+def require_parts(options: DemoOptions) -> None:
+    """Raise MissingDependencyError or ConfigurationError for what is not there."""
+    if importlib.util.find_spec("chdb") is None:
+        raise MissingDependencyError(
+            "the embedded ClickHouse needs chdb: pip install 'ib-platform[embedded]'"
+        )
+    if options.replay is not None and not options.replay.is_file():
+        raise ConfigurationError(f"--replay {options.replay}: no such file")
+    if options.json_file is not None and not options.json_file.resolve().parent.is_dir():
+        raise ConfigurationError(
+            f"--json {options.json_file}: the folder {options.json_file.resolve().parent} "
+            "does not exist; create it or name another file"
+        )
+
+
+def require_free_ports(config: PlatformConfig, options: DemoOptions) -> None:
+    """Raise PlatformInUseError that names the first port that somebody listens on, and the option
+    that chooses another."""
+    wanted = [(config.clickhouse.port, "ClickHouse", "--clickhouse-port")]
+    if not options.no_ui:
+        wanted.append((options.ui_port, "the Dagster UI", "--ui-port"))
+    for user in config.paper_users:
+        for port in (user.gateway_port, user.gateway_health_port, user.health_port):
+            wanted.append((port, f"the pod of {user.name}", "--pod-port"))
+    for port, purpose, option in wanted:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise PlatformInUseError(
+                    f"port {port} on 127.0.0.1, wanted for {purpose}, cannot be used "
+                    f"({error.strerror}): stop what uses it, or choose another with {option}"
+                ) from error
+
+
+def prepare_folder(options: DemoOptions) -> None:
+    """Make the demo's folder fresh: what an earlier demo left is removed, unless ``keep``.
+
+    Raises ConfigurationError for a folder that cannot be written or that is not a demo's.
+    """
+    folder = options.folder
+    marker = folder / MARKER
+    if folder.is_dir() and any(folder.iterdir()):
+        if not marker.is_file():
+            raise ConfigurationError(
+                f"{folder} is not empty and not the folder of a demo: name another with --folder"
+            )
+        if not options.keep:
+            _empty(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        marker.write_text(json.dumps({"what": "folder of an ib-platform demo"}), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the demo cannot write to {folder} ({error.strerror}): name another folder with "
+            "--folder"
+        ) from error
+
+
+def _empty(folder: Path) -> None:
+    try:
+        for item in folder.iterdir():
+            if item.name in (MARKER, "demo.lock"):
+                continue
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename}: left by an earlier demo and cannot be removed ({error.strerror})"
+        ) from error
+
+
+def write_config(config: PlatformConfig, folder: Path) -> Path:
+    """Write the configuration that every process of the demo reads; returns its path."""
+    file = (folder / CONFIG_FILE).resolve()
+    file.write_text(
+        "# Written by `ib-platform demo`. Copy it as a start for your own.\n" + dump_config(config),
+        encoding="utf-8",
+    )
+    return file

@@ -1,0 +1,247 @@
+"""The local runtime: a pod is two detached processes of this machine, behind one file lock.
+
+The gateway is started first and stopped last, since it owns the session and logs out when nobody
+uses it any more. Files of a pod: see ``ib_platform.paths.PodPaths``. Works without Dagster.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from ib_platform.config import PaperUser, PlatformConfig, find_config
+from ib_platform.errors import PlatformError, PlatformInUseError
+from ib_platform.fleet import processes
+from ib_platform.fleet.podlock import PodLock
+from ib_platform.fleet.pods import Container, ContainerState, Phase, PodObservation, Scope
+from ib_platform.fleet.probe import ask_health
+from ib_platform.fleet.processes import ProcessRecord
+from ib_platform.health import GatewayHealth, StreamerHealth
+from ib_platform.paths import PodPaths
+
+START_ORDER = (Container.GATEWAY, Container.STREAMER)
+STOP_ORDER = (Container.STREAMER, Container.GATEWAY)
+_SUBCOMMANDS = {Container.GATEWAY: "gateway", Container.STREAMER: "stream"}
+_LOG_TAIL_BYTES = 64 * 1024
+CommandOf = Callable[[PaperUser, Container, Path], Sequence[str]]
+HealthT = TypeVar("HealthT", GatewayHealth, StreamerHealth)
+logger = logging.getLogger(__name__)
+
+
+def platform_command(user: PaperUser, container: Container, config_file: Path) -> list[str]:
+    """The command line of a container. It names the configuration file and holds no secret."""
+    subcommand = _SUBCOMMANDS[container]
+    options = ["--config", str(config_file), "--paper-user", user.name]
+    return [sys.executable, "-m", "ib_platform.cli", subcommand, *options]
+
+
+class LocalRuntime:
+    """A ``PodRuntime``. ``config_file``: what the pods are started with. ``lock_timeout``: seconds
+    to wait for somebody else who acts on the same pod, by default as long as a restart takes."""
+
+    def __init__(
+        self,
+        config: PlatformConfig,
+        config_file: Path,
+        command_of: CommandOf = platform_command,
+        lock_timeout: float | None = None,
+    ) -> None:
+        self._config = config
+        self._config_file = config_file.resolve()
+        self._command_of = command_of
+        deadline = config.limits.shutdown_deadline
+        self._lock_timeout = 4 * deadline if lock_timeout is None else lock_timeout
+
+    def observe(self, paper_users: Iterable[str]) -> list[PodObservation]:
+        """All pods at once, in threads: two health calls of one ``health_timeout`` each."""
+        names = list(paper_users)
+        if not names:
+            return []
+        with ThreadPoolExecutor(max_workers=min(16, len(names))) as pool:
+            return list(pool.map(self._observe_safely, names))
+
+    def launch(self, paper_user: str) -> None:
+        user = self._config.paper_user(paper_user)
+        with self._lock(paper_user, "launch"):
+            self._retired(paper_user).unlink(missing_ok=True)
+            started = self._start_missing(user)
+        if not started:
+            raise PlatformInUseError(
+                f"pod {paper_user} already runs; restart it, or stop it with `ib-platform stop`"
+            )
+
+    def restart(self, paper_user: str, scope: Scope) -> None:
+        user = self._config.paper_user(paper_user)
+        with self._lock(paper_user, f"restart of scope {scope.value}"):
+            for container in STOP_ORDER:
+                if scope is Scope.POD or container is Container.STREAMER:
+                    self._stop(paper_user, container)
+            self._retired(paper_user).unlink(missing_ok=True)
+            self._start_missing(user)
+
+    def retire(self, paper_user: str) -> None:
+        self._config.paper_user(paper_user)
+        with self._lock(paper_user, "retirement"):
+            self._retired(paper_user).touch()
+            for container in STOP_ORDER:
+                self._stop(paper_user, container)
+
+    def stop(self, paper_user: str) -> list[str]:
+        """Stop the pod without retiring it. One line per process that was ended.
+
+        The paper user need not be in the configuration any more.
+        """
+        if not self._paths(paper_user).folder.is_dir():
+            return []
+        with self._lock(paper_user, "stop"):
+            lines = [self._stop(paper_user, container) for container in STOP_ORDER]
+        return [line for line in lines if line is not None]
+
+    def log_tail(self, paper_user: str, lines: int) -> str:
+        tails = []
+        for container in START_ORDER:
+            log = self._paths(paper_user).log(container.value)
+            tails.append(f"--- {log}\n{_tail(log, lines)}")
+        return "\n".join(tails)
+
+    def _observe_safely(self, paper_user: str) -> PodObservation:
+        try:
+            return self._observe(self._config.paper_user(paper_user))
+        except (PlatformError, psutil.Error, OSError) as error:
+            return PodObservation(paper_user, error=f"{type(error).__name__}: {error}")
+
+    def _observe(self, user: PaperUser) -> PodObservation:
+        gateway = self._container(user.name, Container.GATEWAY)
+        streamer = self._container(user.name, Container.STREAMER)
+        timeout = self._config.limits.health_timeout
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            ask = pool.submit(
+                _health, user, gateway, user.gateway_health_port, GatewayHealth, timeout
+            )
+            streamer_answer = _health(user, streamer, user.health_port, StreamerHealth, timeout)
+            gateway_answer = ask.result()
+        return PodObservation(
+            user.name,
+            gateway=gateway,
+            streamer=streamer,
+            gateway_health=None if isinstance(gateway_answer, str) else gateway_answer,
+            streamer_health=None if isinstance(streamer_answer, str) else streamer_answer,
+            gateway_error=gateway_answer if isinstance(gateway_answer, str) else None,
+            streamer_error=streamer_answer if isinstance(streamer_answer, str) else None,
+            retired=self._retired(user.name).exists(),
+            acting=self._lock(user.name, "observation").holder(),
+        )
+
+    def _container(self, paper_user: str, container: Container) -> ContainerState:
+        path = self._paths(paper_user).process_record(container.value)
+        record = processes.read_record(path)
+        if record is not None and processes.find(record) is not None:
+            return ContainerState(Phase.RUNNING, record.pid, record.started_at)
+        # A record that cannot be read still says that something was started.
+        return ContainerState(Phase.EXITED if path.exists() else Phase.ABSENT)
+
+    def _start_missing(self, user: PaperUser) -> list[Container]:
+        started = []
+        for container in START_ORDER:
+            paths = self._paths(user.name)
+            path = paths.process_record(container.value)
+            record = processes.read_record(path)
+            if record is not None and processes.find(record) is not None:
+                continue
+            command = self._command_of(user, container, self._config_file)
+            mark = self._mark(user.name, container)
+            if (adopted := processes.adopt(command, mark)) is not None:
+                logger.warning("%s of %s: adopted pid %s", container, user.name, adopted.pid)
+                processes.write_record(path, adopted)
+                continue
+            self._stop(user.name, container)  # children that a killed predecessor left behind
+            record = processes.start_detached(command, paths.log(container.value), mark)
+            processes.write_record(path, record)
+            logger.info("%s of %s: started pid %s", container, user.name, record.pid)
+            started.append(container)
+        return started
+
+    def _stop(self, paper_user: str, container: Container) -> str | None:
+        path = self._paths(paper_user).process_record(container.value)
+        line = end_container(
+            processes.read_record(path),
+            self._mark(paper_user, container),
+            self._config.limits.shutdown_deadline,
+        )
+        path.unlink(missing_ok=True)
+        return None if line is None else f"{container.value} of {paper_user}: {line}"
+
+    def _lock(self, paper_user: str, doing: str) -> PodLock:
+        return PodLock(self._paths(paper_user), doing, self._lock_timeout)
+
+    def _paths(self, paper_user: str) -> PodPaths:
+        return PodPaths(self._config.runtime.state_dir, paper_user)
+
+    def _retired(self, paper_user: str) -> Path:
+        return self._paths(paper_user).folder / "retired"
+
+    def _mark(self, paper_user: str, container: Container) -> str:
+        return f"{self._paths(paper_user).folder.resolve()}:{container.value}"
+
+
+def end_container(record: ProcessRecord | None, mark: str, deadline: float) -> str | None:
+    """End a container's own process, then what it left behind; None when there was nothing."""
+    leader = processes.find(record)
+    ended = [leader] if leader is not None else []
+    killed = processes.stop(ended, deadline)
+    rest = processes.marked(mark)
+    killed += processes.stop(rest, deadline)
+    if not ended and not rest:
+        return None
+    pids = ", ".join(str(process.pid) for process in (*ended, *rest))
+    return f"ended pid {pids}" + (" (killed)" if killed else "")
+
+
+def stop_all(config: PlatformConfig) -> list[str]:
+    """End every pod of the configuration's state folder, streamers before their gateways.
+
+    Pods of paper users that have left the configuration are ended too. Ends nothing that the
+    platform did not start. Returns one line per container that was ended.
+    """
+    runtime = LocalRuntime(config, find_config())
+    folder = config.runtime.state_dir / "pods"
+    names = (
+        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    )
+    if not names:
+        return []
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return [line for lines in pool.map(runtime.stop, names) for line in lines]
+
+
+def _health(
+    user: PaperUser, state: ContainerState, port: int, payload: type[HealthT], timeout: float
+) -> HealthT | str | None:
+    if not state.running:
+        return None
+    answer = ask_health(port, payload, timeout)
+    if isinstance(answer, str):
+        return answer
+    if (answer.paper_user, answer.pid) != (user.name, state.pid):
+        return (
+            f"port {port} is answered by pid {answer.pid} of {answer.paper_user}, "
+            f"not by pid {state.pid} of {user.name}"
+        )
+    return answer
+
+
+def _tail(log: Path, lines: int) -> str:
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LOG_TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return "(no log)"
+    return "\n".join(text.splitlines()[-lines:]) or "(empty)"

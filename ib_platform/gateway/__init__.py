@@ -1,0 +1,1 @@
+"""The gateway side of a pod: runs the gateway program and owns the brokerage session."""

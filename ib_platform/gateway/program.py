@@ -1,0 +1,143 @@
+"""The gateway program as a child process: what to run, when to run it again, how to end it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from ib_platform.config import PaperUser, PlatformConfig
+from ib_platform.errors import PlatformInUseError
+from ib_platform.gateway.guard import guarded
+from ib_platform.paths import PodPaths
+
+logger = logging.getLogger(__name__)
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_WELL_AFTER = 60.0
+_PORT_POLL = 0.2
+
+
+def program_argv(config: PlatformConfig, user: PaperUser, config_file: Path) -> list[str]:
+    """Command line of the gateway program that the configuration names. Holds no secret."""
+    paths = PodPaths(config.runtime.state_dir, user.name)
+    return [
+        sys.executable,
+        "-m",
+        "ib_platform.cli",
+        "simulate",
+        "--config",
+        str(config_file.resolve()),
+        "--paper-user",
+        user.name,
+        "--port",
+        str(user.gateway_port),
+        "--certificate",
+        str(paths.certificate),
+        "--private-key",
+        str(paths.private_key),
+    ]
+
+
+def restart_pause(failures: int) -> float:
+    """Seconds to wait before a start after ``failures`` lives in a row that ended early."""
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** max(0, failures - 1)) if failures else 0.0
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a program could listen on the port now, on any interface.
+
+    The gateway binds all interfaces, so a listener on one of them is in its way.
+    """
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return False
+                raise
+    return True
+
+
+class GatewayProgram:
+    """Keeps the program running until ``stop``; restarts it with backoff when it dies."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        port: int,
+        *,
+        port_deadline: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._argv = list(argv)
+        self._port = port
+        self._port_deadline = port_deadline
+        self._sleep = sleep
+        self._process: asyncio.subprocess.Process | None = None
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def keep_running(self) -> None:
+        """Start it, wait for its end, start it again; runs until cancelled.
+
+        Raises:
+            PlatformInUseError: another process does not let go of the port.
+        """
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            await self._sleep(restart_pause(failures))
+            await self._wait_for_port()
+            began = loop.time()
+            self._process = await asyncio.create_subprocess_exec(
+                *guarded(self._argv, os.getpid()), stdin=asyncio.subprocess.DEVNULL
+            )
+            self.starts += 1
+            logger.info("gateway program started, pid %d, port %d", self._process.pid, self._port)
+            code = await self._process.wait()
+            failures = 1 if loop.time() - began > _WELL_AFTER else failures + 1
+            logger.error(
+                "gateway program ended with code %d; next start in %.1f s",
+                code,
+                restart_pause(failures),
+            )
+
+    async def stop(self, deadline: float) -> None:
+        """SIGTERM, and SIGKILL when it is still there after ``deadline`` seconds."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), deadline)
+        except TimeoutError:
+            logger.warning("gateway program ignored SIGTERM for %.0f s: killed", deadline)
+            process.kill()
+            await process.wait()
+
+    async def _wait_for_port(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._port_deadline
+        if not port_is_free(self._port):
+            logger.warning("port %d is still taken; waiting for it", self._port)
+        while not port_is_free(self._port):
+            if loop.time() > until:
+                raise PlatformInUseError(
+                    f"gateway port {self._port} has been taken for {self._port_deadline:.0f} s by "
+                    "another process. Stop it, or change gateway_port of this paper user in the "
+                    "configuration."
+                )
+            await self._sleep(_PORT_POLL)

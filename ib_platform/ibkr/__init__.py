@@ -1,0 +1,1 @@
+"""Client side of the IBKR Web API: REST, websocket, certificates."""

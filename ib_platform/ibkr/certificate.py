@@ -1,0 +1,154 @@
+"""The gateway's self-signed certificate, and TLS contexts that trust it and nothing else.
+
+IBKR's gateway answers TLS on 127.0.0.1 with a certificate that no authority signed. Trust is pinned
+to that one certificate; verification and the host name check stay on.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from filelock import FileLock
+
+from ib_platform.errors import ConfigurationError, GatewayError
+
+_VALID_FOR = timedelta(days=3652)
+# Clocks of containers may differ by seconds: a certificate must be valid at once everywhere.
+_BACKDATED = timedelta(hours=1)
+
+
+def ensure_certificate(
+    certificate: Path, private_key: Path, *, now: datetime | None = None
+) -> None:
+    """Make a certificate for 127.0.0.1 and localhost, unless a usable one is there.
+
+    Usable: both files can be read, they belong together, and the certificate is valid at ``now``
+    (an aware instant; the present by default). The key file has mode 0600. Safe to call from
+    several processes.
+
+    Raises:
+        ConfigurationError: the folder cannot be written.
+    """
+    instant = now or datetime.now(UTC)
+    try:
+        certificate.parent.mkdir(parents=True, exist_ok=True)
+        private_key.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(certificate.with_name(certificate.name + ".lock")):
+            if not _is_usable(certificate, private_key, instant):
+                _write_pair(certificate, private_key, instant)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or certificate}: the gateway's certificate cannot be written "
+            f"({error.strerror}). Make the folder writable or name other files."
+        ) from error
+
+
+def client_ssl_context(certificate: Path) -> ssl.SSLContext:
+    """A client context that trusts this one certificate; host names are checked.
+
+    Raises:
+        GatewayError: the file is missing or holds no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(cafile=certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise GatewayError(
+            f"{certificate}: no usable gateway certificate ({error.strerror or error}). The "
+            f"gateway writes it when it starts: start the gateway of this paper user first."
+        ) from error
+    return context
+
+
+def server_ssl_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
+    """A server context that presents the certificate.
+
+    Raises:
+        ConfigurationError: a file is missing or the two do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"{certificate} and {private_key}: not a usable certificate with its private key "
+            f"({error.strerror or error}). Delete both files; they are made anew at the next start."
+        ) from error
+    return context
+
+
+def _is_usable(certificate: Path, private_key: Path, now: datetime) -> bool:
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        key = serialization.load_pem_private_key(private_key.read_bytes(), password=None)
+    except (FileNotFoundError, ValueError, TypeError):
+        return False
+    if key.public_key() != found.public_key():
+        return False
+    return found.not_valid_before_utc <= now < found.not_valid_after_utc
+
+
+def _write_pair(certificate: Path, private_key: Path, now: datetime) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    # The key first: a crash in between leaves a pair that does not match, which is made anew.
+    _write_atomically(
+        private_key,
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        mode=0o600,
+    )
+    pem = _self_signed(key, now).public_bytes(serialization.Encoding.PEM)
+    _write_atomically(certificate, pem, mode=0o644)
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ib_platform gateway")])
+    names = x509.SubjectAlternativeName(
+        [x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")]
+    )
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + _VALID_FOR)
+        .add_extension(names, critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(authority, critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256())
+
+
+def _write_atomically(path: Path, content: bytes, *, mode: int) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,196 @@
+"""Small async client of ONE gateway's REST interface on 127.0.0.1, with its pinned certificate.
+
+Answers are read tolerantly: absent keys and keys of another type become None
+(``ibkr_web_api.md`` section 2). Errors carry method, path, HTTP status and a short body, never a
+cookie or session id.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+
+from ib_platform.errors import GatewayError
+from ib_platform.ibkr.messages import SessionStatus, session_status
+from ib_platform.ibkr.session import Accounts, SsoValidation
+from ib_platform.marketdata.contracts import FutureMonth, decode_futures
+
+REQUEST_TIMEOUT = 10.0
+_SHORT_BODY = 200
+_NO_SESSION = "no session"
+
+
+class GatewayCallError(GatewayError):
+    """A REST call failed. ``status`` is None when nobody answered (refused, reset, timeout).
+
+    A 200 with ``{"error":"no session"}`` counts as 401: it means the same.
+    """
+
+    def __init__(self, method: str, path: str, status: int | None, body: str) -> None:
+        self.method, self.path, self.status, self.body = method, path, status, body[:_SHORT_BODY]
+        answer = "no answer" if status is None else f"HTTP {status}"
+        super().__init__(f"gateway: {method} {path}: {answer}: {self.body or '(empty body)'}")
+
+
+class Tickle(msgspec.Struct, frozen=True):
+    """Answer of ``tickle``. ``session`` is the websocket's cookie: a secret, never logged."""
+
+    session: str | None
+    status: SessionStatus
+
+    def __repr__(self) -> str:
+        return f"Tickle(session=..., status={self.status})"
+
+
+class ContractInfo(msgspec.Struct, frozen=True):
+    """What we use of ``iserver/contract/{conid}/info``; None = not said."""
+
+    exchange: str | None = None
+    multiplier: float | None = None
+
+
+class GatewayClient:
+    """REST client; use as an async context manager. Every method raises GatewayCallError."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext, timeout: float = REQUEST_TIMEOUT) -> None:
+        self.port = port
+        self.tls = tls
+        self._base = f"https://127.0.0.1:{port}/v1/api"
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._http: aiohttp.ClientSession | None = None
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """Shared connection pool, used for the websocket too."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                timeout=self._timeout,
+                connector=aiohttp.TCPConnector(ssl=self.tls),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "ib-platform"},
+            )
+        return self._http
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def tickle(self) -> Tickle:
+        """Keeps the session alive; also where the websocket's cookie comes from."""
+        answer = await self._object("POST", "/tickle")
+        session = answer.get("session")
+        iserver = answer.get("iserver")
+        status = iserver.get("authStatus") if isinstance(iserver, dict) else None
+        return Tickle(session if isinstance(session, str) else None, session_status(status))
+
+    async def auth_status(self) -> SessionStatus:
+        return session_status(await self._object("POST", "/iserver/auth/status"))
+
+    async def ssodh_init(self, *, compete: bool = False) -> SessionStatus:
+        """Starts the brokerage session of a login. ``compete`` ends another session for it."""
+        body = {"publish": True, "compete": compete}
+        return session_status(await self._object("POST", "/iserver/auth/ssodh/init", json=body))
+
+    async def logout(self) -> None:
+        await self._object("POST", "/logout")
+
+    async def sso_validate(self) -> SsoValidation:
+        """IBKR allows one call a minute."""
+        answer = await self._object("GET", "/sso/validate")
+        login_type, result = answer.get("LOGIN_TYPE"), answer.get("RESULT")
+        return SsoValidation(
+            login_type=login_type if type(login_type) is int else None,
+            result=result if isinstance(result, bool) else None,
+        )
+
+    async def accounts(self) -> Accounts:
+        answer = await self._object("GET", "/iserver/accounts")
+        listed, is_paper = answer.get("accounts"), answer.get("isPaper")
+        names = tuple(a for a in listed if isinstance(a, str)) if isinstance(listed, list) else ()
+        return Accounts(names, is_paper if isinstance(is_paper, bool) else None)
+
+    async def futures(self, symbols: Iterable[str]) -> dict[str, tuple[FutureMonth, ...]]:
+        """All futures of the symbols that have not expired, by symbol."""
+        path, query = "/trsrv/futures", {"symbols": ",".join(sorted(set(symbols)))}
+        body = await self._call("GET", path, params=query)
+        try:
+            return decode_futures(body)
+        except ValueError as error:
+            raise GatewayCallError("GET", path, 200, str(error)) from error
+
+    async def contract_info(self, conid: int) -> ContractInfo:
+        answer = await self._object("GET", f"/iserver/contract/{conid}/info")
+        exchange = answer.get("exchange")
+        return ContractInfo(
+            exchange=exchange if isinstance(exchange, str) else None,
+            multiplier=_number(answer.get("multiplier")),
+        )
+
+    async def _object(
+        self, method: str, path: str, json: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        body = await self._call(method, path, json=json)
+        try:
+            # Seen: an empty body with 200 (tickle, twice). It says nothing, and is no failure.
+            answer = msgspec.json.decode(body) if body.strip() else {}
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise GatewayCallError(method, path, 200, f"not JSON: {error}") from error
+        if not isinstance(answer, dict):
+            raise GatewayCallError(method, path, 200, "not a JSON object")
+        if answer.get("error") == _NO_SESSION:
+            raise GatewayCallError(method, path, HTTPStatus.UNAUTHORIZED, _NO_SESSION)
+        return answer
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        json: Mapping[str, object] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        try:
+            async with self.http.request(
+                method,
+                self._base + path,
+                json=json,
+                params=params,
+                # A POST without Content-Length is answered 411.
+                headers={"Content-Length": "0"} if method == "POST" and json is None else None,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise GatewayCallError(method, path, None, reason) from error
+        if response.status != HTTPStatus.OK:
+            text = body.decode("utf-8", "replace").strip()
+            raise GatewayCallError(method, path, response.status, text)
+        return body
+
+
+def _number(value: object) -> float | None:
+    """A number or the text of one; None for anything else."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The pod's main process: receive, stamp, spool, decode, load."""

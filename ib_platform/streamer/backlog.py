@@ -1,0 +1,290 @@
+"""What of the spool is not yet acknowledged: earlier runs first, oldest first, then the own run.
+
+The order of every step is chosen for a kill at any instant: the manifest is written before what it
+announces is sent, and says that files are finished before they are deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from ib_platform.errors import SpoolError
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.streamer.batches import (
+    Batch,
+    Manifest,
+    Part,
+    Recovery,
+    load_manifest,
+    save_manifest,
+    token_of,
+)
+from ib_platform.streamer.decode import RunDecoder, Rows
+from ib_platform.streamer.records import Record, RecordKind, decode_event
+from ib_platform.streamer.segments import (
+    Position,
+    SegmentFile,
+    list_segments,
+    list_torn,
+    read_chunk,
+    segment_file,
+    size_of,
+    sync_folder,
+)
+from ib_platform.streamer.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadingBatch:
+    """A batch with its rows. ``after`` is the decoder's state behind it."""
+
+    batch: Batch
+    rows: Rows
+    after: RunDecoder
+    oldest_ns: int
+    frames: int
+    full: bool
+
+
+class Backlog:
+    """Walks through the spool, batch by batch, and keeps the manifest. One thread at a time."""
+
+    def __init__(self, spool: Spool) -> None:
+        """Read the manifest and delete what it says is finished. Raises SpoolError."""
+        self._spool = spool
+        self._folder = spool.folder
+        self.manifest = load_manifest(spool.folder, spool.paper_user)
+        self._delete_finished()
+
+    def next_batch(self, max_records: int) -> LoadingBatch | None:
+        """The batch to send now, its manifest persisted; None when everything is loaded.
+
+        After a restart this is first the batch that was in flight, rebuilt from the spool.
+
+        Raises:
+            SpoolError: the spool cannot be read or the manifest not be written.
+        """
+        if self.manifest.batch is not None:
+            return self._rebuild(self.manifest.batch)
+        while True:
+            position = self._position()
+            tail = self._spool.tail
+            live = (position.run_id, position.segment) == (tail.run_id, tail.segment)
+            path = segment_file(self._folder, position.run_id, position.segment).path
+            end = tail.offset if live else size_of(path)
+            chunk = read_chunk(path, position.offset, end, self._spool.paper_user, max_records)
+            if chunk.skipped:
+                self._report_damage(position, {"skipped_bytes": chunk.skipped})
+            if chunk.records:
+                return self._begin(position, chunk.end, chunk.records, max_records)
+            if live:
+                self.manifest = replace(self.manifest, position=replace(position, offset=chunk.end))
+                return None
+            self._leave_segment(position)
+
+    def complete(self, loading: LoadingBatch) -> None:
+        """Every part is acknowledged: move on, durably. Raises SpoolError."""
+        end = loading.batch.end
+        self._save(replace(self.manifest, position=end, decoder=loading.after, batch=None))
+
+    def pending_bytes(self) -> int:
+        """Bytes of the spool behind the acknowledged position. Callable from any thread."""
+        manifest, tail = self.manifest, self._spool.tail
+        pending = 0
+        for segment in list_segments(self._folder):
+            if segment.run_id in manifest.finished:
+                continue
+            live = (segment.run_id, segment.number) == (tail.run_id, tail.segment)
+            end = tail.offset if live else size_of(segment.path)
+            done = 0
+            if manifest.position is not None and manifest.position.run_id == segment.run_id:
+                at = manifest.position
+                done = end if segment.number < at.segment else 0
+                done = at.offset if segment.number == at.segment else done
+            pending += max(0, end - done)
+        return pending
+
+    def _position(self) -> Position:
+        if self.manifest.position is not None:
+            return self.manifest.position
+        own = self._spool.run_id
+        segments = [
+            s for s in list_segments(self._folder) if s.run_id not in self.manifest.finished
+        ]
+        # The clock may have stepped back between runs: the own run is last whatever its name.
+        first = min(segments, key=lambda segment: (segment.run_id == own, segment))
+        position = Position(first.run_id, first.number, 0)
+        if first.number > 0:
+            self._report_damage(position, {"missing_segments": first.number})
+        decoder = RunDecoder(self._spool.paper_user, first.run_id)
+        self.manifest = replace(self.manifest, position=position, decoder=decoder)
+        return position
+
+    def _begin(
+        self, position: Position, end: int, records: list[Record], max_records: int
+    ) -> LoadingBatch:
+        if position.run_id == self._spool.run_id:
+            # The manifest must not name bytes that a power cut could still take away.
+            self._spool.sync()
+        loading = self._decode(position, replace(position, offset=end), records, max_records)
+        self._save(replace(self.manifest, batch=loading.batch))
+        return loading
+
+    def _decode(
+        self, begin: Position, end: Position, records: list[Record], max_records: int
+    ) -> LoadingBatch:
+        after = self._decoder().copy()
+        frames_before = after.frames
+        rows = after.decode(records)
+        parts = tuple(
+            Part(table, token_of(table, begin, end), len(rows[table]))
+            for table in rows
+            if rows[table]
+        )
+        return LoadingBatch(
+            batch=Batch(end, parts),
+            rows=rows,
+            after=after,
+            oldest_ns=records[0].received_ns,
+            frames=after.frames - frames_before,
+            full=len(records) >= max_records,
+        )
+
+    def _rebuild(self, batch: Batch) -> LoadingBatch:
+        begin, end = self._position(), batch.end
+        path = segment_file(self._folder, end.run_id, end.segment).path
+        records: list[Record] = []
+        offset = begin.offset
+        while offset < end.offset and size_of(path) >= end.offset:
+            chunk = read_chunk(path, offset, end.offset, self._spool.paper_user)
+            records += chunk.records
+            offset = chunk.end
+        if not records:
+            raise SpoolError(
+                f"{path}: the manifest has a batch in flight up to byte {end.offset}, which is not "
+                f"in the file. Restore the file, or move {self._folder / 'manifest.json'} away to "
+                "load what is there from its beginning."
+            )
+        loading = self._decode(begin, end, records, len(records))
+        same_tokens = {part.token: part.rows for part in batch.parts}
+        for part in loading.batch.parts:
+            if same_tokens.get(part.token, part.rows) != part.rows:
+                raise SpoolError(
+                    f"{path}: the batch in flight up to byte {end.offset} had "
+                    f"{same_tokens[part.token]} rows of {part.table} and has {part.rows} now. The "
+                    "segment was changed, or another version of ib_platform wrote the manifest."
+                )
+        return loading
+
+    def _leave_segment(self, position: Position) -> None:
+        later = [
+            segment
+            for segment in list_segments(self._folder)
+            if segment.run_id == position.run_id and segment.number > position.segment
+        ]
+        if not later:
+            self._finish_run(position.run_id)
+            return
+        following = Position(position.run_id, later[0].number, 0)
+        if following.segment != position.segment + 1:
+            missing = following.segment - position.segment - 1
+            self._report_damage(following, {"missing_segments": missing})
+        self._save(replace(self.manifest, position=following))
+        self._delete_loaded_segments(following)
+
+    def _finish_run(self, run_id: str) -> None:
+        decoder = self._decoder()
+        if not decoder.stopped:
+            self._announce_recovery(run_id, decoder.frames)
+        finished = (*self.manifest.finished, run_id)
+        self._save(Manifest(self._spool.paper_user, finished=finished))
+        self._delete_finished()
+
+    def _announce_recovery(self, run_id: str, frames: int) -> None:
+        """Exactly once over all crashes: the intention names the spool to look for the event in.
+
+        That spool is still whole, since its run is loaded after this one.
+        """
+        intended = self.manifest.recovery
+        if intended is not None and self._is_announced(intended):
+            return
+        intention = Recovery(run_id, self._spool.run_id)
+        if intended != intention:
+            self._save(replace(self.manifest, recovery=intention))
+        torn = sum(size_of(s.torn_path) for s in list_torn(self._folder) if s.run_id == run_id)
+        self._emit(
+            StreamEventKind.RUN_RECOVERED,
+            Cause.STREAMER_DIED,
+            {"run_id": run_id, "frames": frames, "torn_bytes": torn},
+        )
+
+    def _is_announced(self, recovery: Recovery) -> bool:
+        return any(
+            record.kind is RecordKind.EVENT and _recovers(record, recovery.run_id)
+            for segment in list_segments(self._folder)
+            if segment.run_id == recovery.announced_in
+            for record in self._records_of(segment)
+        )
+
+    def _records_of(self, segment: SegmentFile) -> list[Record]:
+        records: list[Record] = []
+        offset, end = 0, size_of(segment.path)
+        while offset < end:
+            chunk = read_chunk(segment.path, offset, end, self._spool.paper_user)
+            records += chunk.records
+            offset = chunk.end
+        return records
+
+    def _report_damage(self, position: Position, detail: dict[str, Any]) -> None:
+        where = {"run_id": position.run_id, "segment": position.segment, "offset": position.offset}
+        logger.error("%s: damaged spool: %s %s", self._folder, where, detail)
+        self._emit(StreamEventKind.SPOOL_TORN, Cause.SPOOL_DAMAGED, {**where, **detail})
+
+    def _emit(self, kind: StreamEventKind, cause: Cause, detail: dict[str, Any]) -> None:
+        self._spool.append_event(kind, cause=cause, detail=detail)
+        self._spool.sync()
+
+    def _decoder(self) -> RunDecoder:
+        if self.manifest.decoder is None:
+            raise SpoolError(f"{self._folder}: the manifest has a position without decoder state")
+        return self.manifest.decoder
+
+    def _save(self, manifest: Manifest) -> None:
+        save_manifest(self._folder, manifest)
+        self.manifest = manifest
+
+    def _delete_finished(self) -> None:
+        runs = {segment.run_id for segment in list_segments(self._folder)}
+        finished = self.manifest.finished
+        self._delete(lambda s: s.run_id in finished or s.run_id not in runs)
+        if finished:
+            # Only now may the manifest forget the runs: files that come back would be loaded again.
+            sync_folder(self._folder)
+            self.manifest = replace(self.manifest, finished=())
+        if self.manifest.position is not None:
+            self._delete_loaded_segments(self.manifest.position)
+
+    def _delete_loaded_segments(self, position: Position) -> None:
+        run_id, number = position.run_id, position.segment
+        self._delete(lambda s: s.run_id == run_id and s.number < number, torn=False)
+
+    def _delete(self, chosen: Callable[[SegmentFile], bool], torn: bool = True) -> None:
+        try:
+            for segment in filter(chosen, list_segments(self._folder)):
+                segment.path.unlink()
+            for segment in filter(chosen, list_torn(self._folder) if torn else []):
+                segment.torn_path.unlink()
+        except OSError as error:
+            raise SpoolError(f"{self._folder}: a loaded segment stays ({error})") from error
+
+
+def _recovers(record: Record, run_id: str) -> bool:
+    event = decode_event(record.payload)
+    return event.kind is StreamEventKind.RUN_RECOVERED and event.detail.get("run_id") == run_id

@@ -1,0 +1,248 @@
+"""The spool's writer: every frame is handed to the kernel before anything else sees it.
+
+A killed process loses nothing that an ``append_*`` returned for; ``sync`` in a group every few
+milliseconds bounds what a power cut can take. One owner per folder (a file lock); each run writes
+segments of its own, so what an earlier run left is never written to, only cut where it is torn.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from ib_platform.errors import SpoolError
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.streamer.records import (
+    RecordKind,
+    SegmentHeader,
+    StreamEvent,
+    encode_event,
+    encode_record,
+    encode_segment_header,
+)
+from ib_platform.streamer.segment_writer import SegmentWriter, give_folder_back, take_folder
+from ib_platform.streamer.segments import (
+    Position,
+    SegmentFile,
+    cut_tail,
+    end_of_records,
+    list_segments,
+    segment_file,
+    size_of,
+    sync_folder,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def new_run_id(paper_user: str, now: datetime) -> str:
+    """A run id like ``alpha-20261122T105714123Z-3f2a``: sorts by start, unique. ``now``: aware."""
+    moment = now.astimezone(UTC)
+    stamp = f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z"
+    return f"{paper_user}-{stamp}-{secrets.token_hex(2)}"
+
+
+class Spool:
+    """Writer of one run's segments and owner of the folder. Thread-safe.
+
+    ``append_frame`` and ``append_event`` return when the record was written to the kernel. When
+    they raise SpoolError (disk full, I/O error), nothing of the record remains and its number is
+    not used: the caller counts the frame as lost.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        paper_user: str,
+        run_id: str,
+        segment_bytes: int,
+        clocks: tuple[Callable[[], int], Callable[[], int]],
+        lock: filelock.BaseFileLock,
+    ) -> None:
+        """Private: use ``Spool.open``."""
+        self.folder = folder
+        self.paper_user = paper_user
+        self.run_id = run_id
+        self._segment_bytes = segment_bytes
+        self._clock, self._monotonic = clocks
+        self._folder_lock = lock
+        self._append_lock = threading.Lock()
+        self._sync_lock = threading.Lock()
+        self._writer: SegmentWriter | None = None
+        self._tail = Position(run_id, -1, 0)
+        self._retired: list[int] = []
+        self._unsynced = False
+        self._new_names = False
+        self._next_seq = 0
+        self._next_event = 0
+        self._bytes = 0
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        paper_user: str,
+        run_id: str,
+        *,
+        segment_bytes: int,
+        clock: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+    ) -> Spool:
+        """Take the folder, report and cut the torn tails of earlier runs, start a segment.
+
+        Each torn tail becomes an event SPOOL_TORN of the new run. Clocks answer nanoseconds.
+
+        Raises:
+            SpoolError: another process owns the folder, a file is foreign or newer, no permission.
+        """
+        lock = take_folder(folder)
+        spool = cls(folder, paper_user, run_id, segment_bytes, (clock, monotonic), lock)
+        try:
+            earlier = list_segments(folder)
+            spool._start_segment()
+            spool._report_torn_tails(earlier)
+        except BaseException:
+            spool.close()
+            raise
+        return spool
+
+    @property
+    def tail(self) -> Position:
+        """Position behind the last complete record: readers go no further."""
+        return self._tail
+
+    @property
+    def frames_written(self) -> int:
+        """Frames of this run that are complete in the spool; the next frame's seq."""
+        return self._next_seq
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of all records of this run, headers included."""
+        return self._bytes
+
+    def append_frame(
+        self, received_ns: int, monotonic_ns: int, connection: int, payload: bytes
+    ) -> int:
+        """Write a received message and return its seq (gapless from 0). Raises SpoolError."""
+        with self._append_lock:
+            seq = self._next_seq
+            self._append(
+                encode_record(RecordKind.FRAME, received_ns, monotonic_ns, seq, connection, payload)
+            )
+            self._next_seq = seq + 1
+            return seq
+
+    def append_event(
+        self,
+        kind: StreamEventKind,
+        *,
+        cause: Cause | None = None,
+        contract: str | None = None,
+        conid: int | None = None,
+        connection: int = 0,
+        detail: dict[str, Any] | None = None,
+    ) -> int:
+        """Write an event of our own, stamped now, and return its number. Raises SpoolError."""
+        with self._append_lock:
+            number = self._next_event
+            event = StreamEvent(kind, cause, contract, conid, self._next_seq, detail or {})
+            self._append(
+                encode_record(
+                    RecordKind.EVENT,
+                    self._clock(),
+                    self._monotonic(),
+                    number,
+                    connection,
+                    encode_event(event),
+                )
+            )
+            self._next_event = number + 1
+            return number
+
+    def sync(self) -> None:
+        """Make everything written so far survive a power cut. Blocking; cheap if nothing is new.
+
+        Raises:
+            SpoolError: the disk refused; the records are written, but not yet durable.
+        """
+        with self._sync_lock:
+            with self._append_lock:
+                retired, self._retired = self._retired, []
+                writer = self._writer if self._unsynced else None
+                new_names, self._new_names = self._new_names, False
+                self._unsynced = False
+            try:
+                while retired:
+                    os.fdatasync(retired[-1])
+                    os.close(retired.pop())
+                if writer is not None:
+                    os.fdatasync(writer.descriptor)
+                if new_names:
+                    sync_folder(self.folder)
+            except OSError as error:
+                with self._append_lock:
+                    self._retired.extend(retired)
+                    self._unsynced = self._new_names = True
+                raise SpoolError(f"{self.folder}: fsync failed ({error})") from error
+
+    def close(self) -> None:
+        """Sync, close and give the folder back. Idempotent. Stop the loader before."""
+        try:
+            self.sync()
+        finally:
+            with self._sync_lock, self._append_lock:
+                while self._retired:
+                    os.close(self._retired.pop())
+                if self._writer is not None:
+                    os.close(self._writer.descriptor)
+                    self._writer = None
+            give_folder_back(self.folder, self._folder_lock)
+
+    def _append(self, record: bytes) -> None:
+        writer = self._writer
+        if writer is None:
+            raise SpoolError(f"{self.folder}: the spool of run {self.run_id} is closed")
+        if not writer.has_room(len(record), self._segment_bytes):
+            writer = self._start_segment()
+        writer.append(record)
+        self._bytes += len(record)
+        self._unsynced = True
+        self._tail = Position(self.run_id, self._tail.segment, writer.offset)
+
+    def _start_segment(self) -> SegmentWriter:
+        number = self._tail.segment + 1
+        header = SegmentHeader(self.paper_user, self.run_id, number, self._clock())
+        path = segment_file(self.folder, self.run_id, number).path
+        writer = SegmentWriter(path, encode_segment_header(header))
+        if self._writer is not None:
+            # Synced and closed by sync(): the caller of append must not wait for the disk.
+            self._retired.append(self._writer.descriptor)
+        self._writer = writer
+        self._unsynced = self._new_names = True
+        self._tail = Position(self.run_id, number, writer.offset)
+        return writer
+
+    def _report_torn_tails(self, earlier: list[SegmentFile]) -> None:
+        # Only the last segment of a run can end in the middle of a record: rotation is clean.
+        last = {segment.run_id: segment for segment in earlier}
+        for segment in last.values():
+            keep = end_of_records(segment.path, self.paper_user)
+            torn = size_of(segment.path) - keep
+            if torn == 0:
+                continue
+            logger.warning("%s: cutting off a torn tail of %d bytes", segment.path, torn)
+            detail = {"run_id": segment.run_id, "segment": segment.number, "torn_bytes": torn}
+            # Reported before it is cut: after a crash in between it is reported once more.
+            self.append_event(StreamEventKind.SPOOL_TORN, cause=Cause.STREAMER_DIED, detail=detail)
+            self.sync()
+            cut_tail(segment, keep)

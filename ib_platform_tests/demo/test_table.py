@@ -1,0 +1,67 @@
+"""What the demo prints, from observations alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from rich.console import Console
+
+from ib_platform.demo.table import Built, as_text, lines, render
+from ib_platform.fleet.pods import ContainerState, Phase, PodObservation
+from ib_platform.health import ContractHealth, FrameCounts, LoaderHealth, StreamerHealth
+from ib_platform.states import ContractState, PodState
+
+NOW = datetime(2026, 11, 23, 15, 31, tzinfo=UTC)
+
+
+def health(state: PodState = PodState.STREAMING, lag: float | None = 0.21) -> StreamerHealth:
+    ladder = ContractHealth(conid=7, state=ContractState.LIVE, epoch=1, ladder_frames=1234)
+    return StreamerHealth(
+        paper_user="alpha",
+        run_id="alpha-1",
+        pid=1,
+        state=state,
+        since=NOW,
+        reason="",
+        started_at=NOW,
+        frames=FrameCounts(),
+        loader=LoaderHealth(lag_seconds=lag),
+        assignment_generation=1,
+        assignment_source="clickhouse",
+        contracts={"CL.NYMEX.front": ladder},
+    )
+
+
+def test_a_streaming_pod_shows_everything() -> None:
+    pod = PodObservation("alpha", streamer_health=health())
+    built = {"CL.NYMEX.front": Built(NOW, Decimal("58.280000000"), "available")}
+    (line,) = lines([pod], built)
+    assert as_text([line]) == (
+        "CL.NYMEX.front on alpha: STREAMING LIVE, frames 1,234, lag 0.2 s, "
+        "last bar 15:31 mid 58.28, verdict available"
+    )
+
+
+def test_what_is_not_known_is_a_dash_and_nothing_pending_is_no_lag() -> None:
+    starting = PodObservation("alpha", gateway=ContainerState(Phase.RUNNING, 1, NOW))
+    (line,) = lines([starting], {})
+    assert (line.pod_state, line.frames, line.lag, line.verdict) == ("STARTING", "–", "–", "–")
+    (idle,) = lines([PodObservation("alpha", streamer_health=health(lag=None))], {})
+    assert idle.lag == "0.0 s"
+    (down,) = lines([PodObservation("alpha")], {})
+    assert down.pod_state == "DOWN"
+    (unknown,) = lines([PodObservation("alpha", error="no permission")], {})
+    assert unknown.pod_state == "UNKNOWN"
+
+
+def test_the_table_fits_a_terminal_of_100_columns() -> None:
+    console = Console(width=100, record=True, file=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(
+            render(lines([PodObservation("alpha", streamer_health=health())], {}), ["a note"])
+        )
+    text = captured.get()
+    assert "CL.NYMEX.front" in text
+    assert "1,234" in text
+    assert "a note" in text

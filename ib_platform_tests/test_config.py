@@ -1,0 +1,154 @@
+"""The configuration is validated at load, and every error says where and what."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ib_platform.config import PlatformConfig, dump_config, load_config
+from ib_platform.errors import ConfigurationError
+from ib_platform.marketdata.calendar import CalendarName
+from ib_platform_tests.support import make_config
+
+GOOD = """\
+paper_users:
+  - name: alpha
+    username: papera01
+    account: DU1000001
+    depth_slots: 3
+    gateway_port: 5001
+    gateway_health_port: 5002
+    health_port: 5003
+  - name: beta
+    username: paperb02
+    account: DU1000002
+    gateway_port: 5011
+    gateway_health_port: 5012
+    health_port: 5013
+contracts:
+  - symbol: CL
+    exchange: NYMEX
+    months: [front, next]
+    paper_user: alpha
+  - {symbol: ES, exchange: CME, calendar: always_open, priority: 1}
+clickhouse:
+  port: 8123
+  password_file: secrets/clickhouse
+runtime:
+  state_dir: state
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "ib_platform.yaml"
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    return file
+
+
+def problems(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(write(tmp_path, text))
+    assert refused.value.exit_code == 2
+    return str(refused.value)
+
+
+def test_a_good_file_loads_with_defaults_and_absolute_paths(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert [user.depth_slots for user in config.paper_users] == [3, 1]
+    assert config.contracts[0].keys == ("CL.NYMEX.front", "CL.NYMEX.next")
+    assert config.contracts[0].calendar is CalendarName.CME_GLOBEX
+    assert config.clickhouse.password_file == tmp_path / "secrets" / "clickhouse"
+    assert config.runtime.state_dir == tmp_path / "state"
+    assert config.contract_of("ES.CME.front").priority == 1
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IB_PLATFORM__CLICKHOUSE__PORT", "9000")
+    monkeypatch.setenv("IB_PLATFORM__LIMITS__SILENT_AFTER", "12.5")
+    config = load_config(write(tmp_path, GOOD))
+    assert config.clickhouse.port == 9000
+    assert config.clickhouse.password_file is not None, "the rest of the section stays"
+    assert config.limits.silent_after == 12.5
+
+
+def test_the_file_is_found_by_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IB_PLATFORM_CONFIG", str(write(tmp_path, GOOD)))
+    assert load_config().paper_user("beta").account == "DU1000002"
+
+
+def test_a_dumped_configuration_loads_to_an_equal_one(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    assert load_config(write(tmp_path, dump_config(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("account: DU1000001", "account: U1000001", 4, ["paper_users.0.account", "begins with D"]),
+        ("depth_slots: 3", "depth_slots: 0", 5, ["paper_users.0.depth_slots", "greater than"]),
+        ("depth_slots: 3", "depth_slot: 3", 5, ["unknown key", "did you mean 'depth_slots'"]),
+        ("name: beta", "name: alpha", 1, ["name alpha appears more than once"]),
+        ("paperb02", "PaperA01", 1, ["username papera01 appears more than once"]),
+        ("DU1000002", "DU1000001", 1, ["account DU1000001 appears more than once"]),
+        ("5011", "5001", 1, ["port 5001 appears more than once"]),
+        ("months: [front, next]", "months: [front, front]", 1, ["CL.NYMEX.front appears more"]),
+        ("[front, next]", "[front, 2026-13]", 18, ["contracts.0.months", "2026-13", "'front'"]),
+        ("calendar: always_open", "calendar: nyse", 20, ["'always_open' or 'cme_globex'"]),
+        ("paper_user: alpha", "paper_user: gamma", 1, ["'gamma'", "alpha", "beta"]),
+        ("port: 8123", "port: 0", 22, ["clickhouse.port"]),
+        ("port: 8123", "prot: 8123", 22, ["clickhouse.prot", "did you mean 'port'"]),
+        ("state_dir: state", "state_dir: state\nrumtime: {}", 26, ["did you mean 'runtime'"]),
+    ],
+)
+def test_an_error_names_file_line_key_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, line: int, words: list[str]
+) -> None:
+    assert old in GOOD
+    message = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert f"ib_platform.yaml, line {line}:" in message
+    for word in words:
+        assert word in message
+
+
+def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("DU1000001", "U1").replace("port: 8123", "port: no")
+    assert len(problems(tmp_path, text).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected a mapping"),
+        ("- a\n- b\n", "expected a mapping"),
+        ("paper_users: [\n", "line 2: not valid YAML"),
+        ("contracts: []\ncontracts: []\n", "line 2: key 'contracts' appears twice (first on line"),
+        ("paper_users: []\ncontracts: []\n", "paper_users"),
+        ("contracts: []\n", "required key is missing"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path: Path, text: str, words: str) -> None:
+    assert words in problems(tmp_path, text)
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--config"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_an_unknown_paper_user_or_contract_lists_the_known_ones(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    with pytest.raises(ConfigurationError, match="known: alpha, beta"):
+        config.paper_user("gamma")
+    with pytest.raises(ConfigurationError, match=r"known: CL\.NYMEX\.front"):
+        config.contract_of("GC.COMEX.front")
+
+
+def test_the_configuration_cannot_be_changed(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    with pytest.raises(ValueError, match="frozen"):
+        config.clickhouse = config.clickhouse  # type: ignore[misc]
+    assert isinstance(config, PlatformConfig)
