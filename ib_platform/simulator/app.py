@@ -165,7 +165,7 @@ async def _cancel_without_parent(serving: asyncio.Task[None], parent_pid: int | 
         return
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(parent_pid)
-        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
             await asyncio.sleep(_PARENT_POLL_SECONDS)
     logger.warning("process %d has ended: so does its simulator", parent_pid)
     serving.cancel()

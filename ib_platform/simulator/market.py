@@ -41,7 +41,7 @@ class MarketParameters:
     jump_ticks: tuple[int, int] = (12, 40)
     levels: int = 24
     trade_share: float = 0.3
-    improve_share: float = 0.12
+    improve_share: float = 0.35
     widest_spread: int = 3
     longest_catch_up: float = 60.0
 

@@ -24,8 +24,9 @@ from ib_platform.streamer.batches import (
     save_manifest,
     token_of,
 )
-from ib_platform.streamer.decode import RunDecoder, Rows
-from ib_platform.streamer.records import Record, RecordKind, decode_event
+from ib_platform.streamer.decode import Rows, RunDecoder
+from ib_platform.streamer.records import Record
+from ib_platform.streamer.recovery import is_announced, torn_bytes
 from ib_platform.streamer.segments import (
     Position,
     SegmentFile,
@@ -78,6 +79,10 @@ class Backlog:
             tail = self._spool.tail
             live = (position.run_id, position.segment) == (tail.run_id, tail.segment)
             path = segment_file(self._folder, position.run_id, position.segment).path
+            if not path.exists():
+                self._report_damage(position, {"missing_segments": 1})
+                self._leave_segment(position)
+                continue
             end = tail.offset if live else size_of(path)
             chunk = read_chunk(path, position.offset, end, self._spool.paper_user, max_records)
             if chunk.skipped:
@@ -118,6 +123,8 @@ class Backlog:
         segments = [
             s for s in list_segments(self._folder) if s.run_id not in self.manifest.finished
         ]
+        if not segments:
+            raise SpoolError(f"{self._folder}: the segments of the running streamer were removed")
         # The clock may have stepped back between runs: the own run is last whatever its name.
         first = min(segments, key=lambda segment: (segment.run_id == own, segment))
         position = Position(first.run_id, first.number, 0)
@@ -213,34 +220,17 @@ class Backlog:
         That spool is still whole, since its run is loaded after this one.
         """
         intended = self.manifest.recovery
-        if intended is not None and self._is_announced(intended):
+        if intended and is_announced(self._folder, self._spool.paper_user, intended):
             return
         intention = Recovery(run_id, self._spool.run_id)
         if intended != intention:
             self._save(replace(self.manifest, recovery=intention))
-        torn = sum(size_of(s.torn_path) for s in list_torn(self._folder) if s.run_id == run_id)
+        torn = torn_bytes(self._folder, run_id)
         self._emit(
             StreamEventKind.RUN_RECOVERED,
             Cause.STREAMER_DIED,
             {"run_id": run_id, "frames": frames, "torn_bytes": torn},
         )
-
-    def _is_announced(self, recovery: Recovery) -> bool:
-        return any(
-            record.kind is RecordKind.EVENT and _recovers(record, recovery.run_id)
-            for segment in list_segments(self._folder)
-            if segment.run_id == recovery.announced_in
-            for record in self._records_of(segment)
-        )
-
-    def _records_of(self, segment: SegmentFile) -> list[Record]:
-        records: list[Record] = []
-        offset, end = 0, size_of(segment.path)
-        while offset < end:
-            chunk = read_chunk(segment.path, offset, end, self._spool.paper_user)
-            records += chunk.records
-            offset = chunk.end
-        return records
 
     def _report_damage(self, position: Position, detail: dict[str, Any]) -> None:
         where = {"run_id": position.run_id, "segment": position.segment, "offset": position.offset}
@@ -283,8 +273,3 @@ class Backlog:
                 segment.torn_path.unlink()
         except OSError as error:
             raise SpoolError(f"{self._folder}: a loaded segment stays ({error})") from error
-
-
-def _recovers(record: Record, run_id: str) -> bool:
-    event = decode_event(record.payload)
-    return event.kind is StreamEventKind.RUN_RECOVERED and event.detail.get("run_id") == run_id

@@ -1,45 +1,207 @@
-"""SKELETON, signatures are final; the body follows.
+"""The loader: a thread that brings the spool into ClickHouse, each record exactly once.
 
-Order of an app: Spool.open -> Loader(spool, ...).start() -> append... ->
-append_event(RUN_STOPPED) -> loader.stop(deadline) -> spool.close().
+``Backlog`` says what comes next and keeps the manifest, ``Sender`` repeats one part until it is
+acknowledged; this is the loop around them. ClickHouse may be away for as long as it likes: the
+spool grows and nothing else happens. Order of a streamer::
+
+    spool = Spool.open(...)
+    loader = Loader(spool, settings, limits)
+    loader.start()
+    ...                                     # append frames and events
+    spool.append_event(StreamEventKind.RUN_STOPPED)
+    drained = loader.stop(deadline)         # blocking: in a thread
+    spool.close()
 """
 
 from __future__ import annotations
 
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
 from ib_platform import config
+from ib_platform.errors import PlatformError
 from ib_platform.health import LoaderHealth
+from ib_platform.streamer.arrow import to_arrow
+from ib_platform.streamer.backlog import Backlog, LoadingBatch
+from ib_platform.streamer.sender import BLOCKED_DELAY, Sender
 from ib_platform.streamer.spool import Spool
+
+logger = logging.getLogger(__name__)
+_LAST_MOMENT = 1.0
 
 
 class Loader:
+    """Loads earlier runs of the paper user first, then tails the run of ``spool``.
+
+    When an earlier run ended without RUN_STOPPED, an event RUN_RECOVERED goes into ``spool``
+    (detail: run_id, frames, torn_bytes), once per run over all crashes. Segments are deleted when
+    everything in them is acknowledged. All public methods may be called from any thread.
+    """
+
     def __init__(
-        self, spool: Spool, settings: config.ClickHouse, limits: config.Limits
+        self,
+        spool: Spool,
+        settings: config.ClickHouse,
+        limits: config.Limits,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        rng: random.Random | None = None,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
-        """run_recovered events go into ``spool`` directly (append_event is thread-safe)."""
-        raise NotImplementedError
+        """``clock``: ns since 1970. ``rng`` and ``pause`` (seconds) are those of the retries."""
+        self._spool = spool
+        self._limits = limits
+        self._clock = clock
+        self._wake = threading.Event()
+        self._pause = pause or self._wait
+        self._sender = Sender(settings, self._pause, rng or random.Random())
+        self._backlog: Backlog | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._abandoned = False
+        self._drained = False
+        self._spool_error: str | None = None
+        self._oldest_ns: int | None = None
+        self._caught_up_ns = clock()
+        self._recovered_frames = 0
 
     def start(self) -> None:
-        raise NotImplementedError
+        """Begin to load, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+        self._thread.start()
 
     def stop(self, deadline_seconds: float) -> bool:
-        """Load what is in the spool until the deadline, then end the thread. True: all loaded.
+        """Load what is in the spool now, then end. True: all of it was acknowledged in time.
 
-        Blocking: call with asyncio.to_thread."""
-        raise NotImplementedError
+        Otherwise the rest stays in the spool for the next run. Blocks up to about the deadline.
+        """
+        thread = self._thread
+        if thread is None:
+            return False
+        self._stopping = True
+        self._wake.set()
+        thread.join(deadline_seconds)
+        if thread.is_alive():
+            self._abandoned = True
+            self._wake.set()
+            thread.join(_LAST_MOMENT)
+        return self._drained
 
     def drain(self, deadline_seconds: float | None = None) -> bool:
-        """Without the thread: load everything. True: all loaded."""
-        raise NotImplementedError
+        """Without a thread: load everything that is in the spool, then return True.
+
+        False when the deadline came first. Errors of ClickHouse are retried until then.
+
+        Raises:
+            SpoolError: the spool or its manifest cannot be used.
+        """
+        timer = threading.Timer(deadline_seconds or 0, self._abandon)
+        timer.daemon = True
+        if deadline_seconds is not None:
+            timer.start()
+        try:
+            while not self._abandoned and self._step() is not None:
+                pass
+        finally:
+            timer.cancel()
+            self._sender.close()
+        return not self._abandoned
 
     def health(self) -> LoaderHealth:
-        raise NotImplementedError
+        """What ``/status`` shows; see ``LoaderHealth``."""
+        pending = self._pending_bytes()
+        oldest = self._oldest_ns
+        if oldest is None and pending:
+            # Not looked at yet: at most as old as the last moment when there was nothing.
+            oldest = self._caught_up_ns
+        state = self._sender.state
+        if self._spool_error is not None:
+            state = "blocked"
+        elif state == "loading" and self._oldest_ns is None:
+            state = "idle"
+        return LoaderHealth(
+            state=state,
+            last_error=self._spool_error or self._sender.last_error,
+            lag_seconds=None if oldest is None else max(0.0, (self._clock() - oldest) / 1e9),
+            pending_bytes=pending,
+            recovered_frames=self._recovered_frames,
+        )
 
     @property
     def stored(self) -> int:
         """Frames of the own run that ClickHouse acknowledged."""
-        raise NotImplementedError
+        decoder = None if self._backlog is None else self._backlog.manifest.decoder
+        return decoder.frames if decoder and decoder.run_id == self._spool.run_id else 0
 
     @property
     def undecodable(self) -> dict[str, int]:
         """Stored frames of the own run that could not be decoded, by reason."""
-        raise NotImplementedError
+        decoder = None if self._backlog is None else self._backlog.manifest.decoder
+        own = decoder is not None and decoder.run_id == self._spool.run_id
+        return dict(decoder.undecodable) if decoder is not None and own else {}
+
+    def _run(self) -> None:
+        while not self._abandoned:
+            began = time.monotonic()
+            try:
+                loading = self._step()
+                self._spool_error = None
+            except Exception as error:
+                # The thread's boundary: whatever it is, it is shown in health and tried again.
+                self._show(error)
+                self._pause(BLOCKED_DELAY)
+                continue
+            if loading is None and self._stopping:
+                self._drained = not self._abandoned
+                break
+            if loading is None or not (loading.full or self._stopping):
+                self._pause(max(0.0, self._limits.load_every - (time.monotonic() - began)))
+        self._sender.close()
+
+    def _step(self) -> LoadingBatch | None:
+        """Load one batch; None when there was nothing to load, or the deadline is over."""
+        if self._backlog is None:
+            self._backlog = Backlog(self._spool)
+        now = self._clock()
+        loading = self._backlog.next_batch(self._limits.load_rows)
+        if loading is None:
+            self._oldest_ns, self._caught_up_ns = None, now
+            return None
+        self._oldest_ns = loading.oldest_ns
+        for part in loading.batch.parts:
+            rows = to_arrow(part.table, loading.rows[part.table])
+            if not self._sender.send(part, rows, self._may_go_on):
+                return None
+        if self._abandoned:
+            return None
+        self._backlog.complete(loading)
+        if loading.batch.end.run_id != self._spool.run_id:
+            self._recovered_frames += loading.frames
+        return loading
+
+    def _show(self, error: Exception) -> None:
+        message = str(error) or repr(error)
+        if message != self._spool_error:
+            if isinstance(error, PlatformError | OSError):
+                logger.error("loading is blocked: %s", message)
+            else:
+                logger.exception("loading is blocked by an error that nobody expected")
+        self._spool_error = message
+
+    def _pending_bytes(self) -> int:
+        backlog = self._backlog
+        return 0 if backlog is None else backlog.pending_bytes()
+
+    def _may_go_on(self) -> bool:
+        return not self._abandoned
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        self._wake.set()
+
+    def _wait(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()

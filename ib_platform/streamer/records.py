@@ -67,8 +67,8 @@ class StreamEvent(msgspec.Struct, frozen=True):
     kind: StreamEventKind
     cause: Cause | None = None
     contract: str | None = None
-    conid: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] | None = None
-    after_seq: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0
+    conid: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    after_seq: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     detail: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

@@ -189,6 +189,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file durable. Raises SpoolError."""
+    try:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SpoolError(f"{path}: cannot be synced ({error})") from error
+
+
 def _read(path: Path, offset: int, length: int) -> bytes:
     try:
         with open(path, "rb") as file:

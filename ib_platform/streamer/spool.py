@@ -38,6 +38,7 @@ from ib_platform.streamer.segments import (
     list_segments,
     segment_file,
     size_of,
+    sync_file,
     sync_folder,
 )
 
@@ -235,6 +236,9 @@ class Spool:
     def _report_torn_tails(self, earlier: list[SegmentFile]) -> None:
         # Only the last segment of a run can end in the middle of a record: rotation is clean.
         last = {segment.run_id: segment for segment in earlier}
+        for segment in earlier:
+            # A killed run may have left bytes that only the kernel holds yet.
+            sync_file(segment.path)
         for segment in last.values():
             keep = end_of_records(segment.path, self.paper_user)
             torn = size_of(segment.path) - keep

@@ -64,10 +64,10 @@ class TrackedContract:
         """State at the instant. Silence counts from the last frame, or from when one was due."""
         if not self.assigned:
             return ContractState.NOT_ASSIGNED
-        if not is_open(self.calendar, at):
-            return ContractState.MARKET_CLOSED
         if self.problem is not None:
             return ContractState.NO_DATA
+        if not is_open(self.calendar, at):
+            return ContractState.MARKET_CLOSED
         heard = self.waiting_since if self.last_frame is None else self.last_frame
         just_opened = not is_open(self.calendar, at - timedelta(seconds=silent_after))
         if now - max(heard, self.waiting_since) >= silent_after and not just_opened:

@@ -8,6 +8,7 @@ a method of the client needs them.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from urllib3.exceptions import HTTPError
 from ib_platform import __version__
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
+
+# Every error is raised too; a warning beside each would drown the log of a retrying caller.
+logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 300

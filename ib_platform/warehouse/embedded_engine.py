@@ -181,11 +181,14 @@ class Engine:
         self._address = f"{data}?config-file={config_file}&implicit_select=0"
         self._lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
+        # The engine lives as long as any handle is open: this one.
+        self._root = self._open()
+        self.version = self._root.run("SELECT version()").decode().strip()
+        self.timezone = self._root.run("SELECT timezone()").decode().strip()
+
+    def _open(self) -> Handle:
         with _engine_errors():
-            # The engine lives as long as any handle is open: this one.
-            self._root = Handle(chdb.connect(self._address))
-            self.version = self._root.run("SELECT version()").decode().strip()
-            self.timezone = self._root.run("SELECT timezone()").decode().strip()
+            return Handle(chdb.connect(self._address))  # type: ignore[no-untyped-call]
 
     @contextmanager
     def lease(self, options: Options, sql: str, query_id: str) -> Iterator[Handle]:
@@ -195,8 +198,7 @@ class Engine:
             EngineError: unknown or busy session, unknown database or setting.
         """
         if options.session_id is None:
-            with _engine_errors():
-                handle = Handle(chdb.connect(self._address))
+            handle = self._open()
             try:
                 handle.prepare(options, query_id)
                 yield handle
@@ -225,8 +227,7 @@ class Engine:
             if session is None:
                 if must_exist:
                     raise EngineError.of(SESSION_NOT_FOUND, f"Session {session_id} not found")
-                with _engine_errors():
-                    session = _Session(Handle(chdb.connect(self._address)))
+                session = _Session(self._open())
                 self._sessions[session_id] = session
                 return session
             if session.busy:
@@ -246,8 +247,7 @@ class Engine:
     def kill(self, query_id: str | None = None) -> None:
         """Cancel the statement of a request, or all of them."""
         which = "1" if query_id is None else f"Settings['log_comment'] = {quote_string(query_id)}"
-        with _engine_errors():
-            killer = Handle(chdb.connect(self._address))
+        killer = self._open()
         try:
             killer.run(f"KILL QUERY WHERE query_id != queryID() AND {which} ASYNC")
         finally:

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import ParamSpec, TypeVar
 
-from aiohttp import PayloadEncodingError, web
+from aiohttp import web
+from aiohttp.http_exceptions import PayloadEncodingError
 from pydantic import SecretStr
 
 from ib_platform.warehouse.embedded_codings import Encoder, encoder_for
@@ -103,7 +104,7 @@ class Endpoint:
             return await self._answer(request, await take_apart(request))
         except EngineError as error:
             return _error_response(error)
-        except (PayloadEncodingError, UnicodeDecodeError, ValueError) as error:
+        except (PayloadEncodingError, web.RequestPayloadError) as error:
             return _error_response(
                 EngineError.of(CANNOT_READ_ALL_DATA, f"the request cannot be read: {error}")
             )

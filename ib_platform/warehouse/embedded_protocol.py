@@ -49,10 +49,28 @@ only in these."""
 
 # Everything else in the query string is a setting of the statement or `param_*`.
 _TRANSPORT = frozenset(
-    "query database default_format session_id session_timeout session_check query_id quota_key "
-    "wait_end_of_query buffer_size compress decompress client_protocol_version role user password "
-    "enable_http_compression send_progress_in_http_headers http_headers_progress_interval_ms "
-    "cancel_http_readonly_queries_on_client_close".split()
+    {
+        "query",
+        "database",
+        "default_format",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "query_id",
+        "quota_key",
+        "wait_end_of_query",
+        "buffer_size",
+        "compress",
+        "decompress",
+        "client_protocol_version",
+        "role",
+        "user",
+        "password",
+        "enable_http_compression",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "cancel_http_readonly_queries_on_client_close",
+    }
 )
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENGINE_MESSAGE = re.compile(r"Code: (\d+)\..*", re.DOTALL)

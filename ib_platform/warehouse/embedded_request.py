@@ -83,7 +83,10 @@ async def take_apart(request: web.Request) -> Asked:
     query = MultiDict(request.query)
     body: Body | None = None
     if request.content_type == "multipart/form-data":
-        await _read_form(request, query)
+        try:
+            await _read_form(request, query)
+        except ValueError as error:
+            raise EngineError.of(BAD_ARGUMENTS, f"the form cannot be read: {error}") from error
     else:
         body = Body(request)
     query_id = query.get("query_id") or str(uuid.uuid4())

@@ -1,0 +1,41 @@
+"""`make bench`: run the named benchmarks, or those that need no running demo.
+
+python -m benchmarks                  # decode_spool, rebuild, storage, then the demo's figures
+python -m benchmarks rebuild storage
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from datetime import date
+
+import psutil
+
+from benchmarks import decode_spool, demo_figures, rebuild, storage
+
+BENCHMARKS = {
+    "decode_spool": decode_spool.run,
+    "rebuild": rebuild.run,
+    "storage": storage.run,
+    "demo": demo_figures.run,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    load = os.getloadavg()[0]
+    print(
+        f"{date.today()}  Python {platform.python_version()}  {psutil.cpu_count()} cores  "
+        f"load {load:.1f}"
+    )
+    for name in names:
+        print(f"\n== {name}: {(BENCHMARKS[name].__doc__ or '').strip().splitlines()[0]}")
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The fleet sensor: look at all pods, decide purely, request runs that act.
+
+A tick only looks and decides; its calls are bounded by ``limits.health_timeout``. All state is in
+the cursor. A pod that a run is acting on, or queued for, is left alone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from ib_platform.errors import ConfigurationError
+from ib_platform.fleet.decide import Policy, decide
+from ib_platform.fleet.memory import dump_memory, load_memory
+from ib_platform.orchestration.jobs import launch_pod, restart_pod
+from ib_platform.orchestration.pod_reports import check_evaluation, frames_reports, run_request
+from ib_platform.orchestration.runtime import open_fleet
+
+_ACTING_JOBS = frozenset({"launch_pod", "restart_pod", "retire_pod"})
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_LONGEST_RUN = timedelta(minutes=5)
+
+
+# The daemon wakes every 5 s: an interval just below makes every wake-up a tick.
+@dg.sensor(
+    jobs=[launch_pod, restart_pod],
+    minimum_interval_seconds=4,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def pod_fleet(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Keep one healthy pod per paper user: launch what is absent, restart what is beyond cure."""
+    try:
+        fleet = open_fleet()
+    except ConfigurationError as error:
+        return dg.SensorResult(skip_reason=f"no usable configuration: {error}")
+    users = fleet.paper_users
+    # Ask for runs first: one that ends between the two questions leaves a pod that is observed new.
+    busy = paper_users_with_runs(context.instance, datetime.now(UTC))
+    seen = fleet.runtime.observe(users)
+    now = datetime.now(UTC)
+    memory = load_memory(context.cursor, now)
+    decision = decide(users, seen, memory, now, Policy.of(fleet.config.limits), busy)
+    memory, reports = frames_reports(decision, seen, now)
+    evaluation = check_evaluation(decision.verdicts)
+    requests = [run_request(action, memory.epoch) for action in decision.actions]
+    told = "\n".join(str(verdict) for verdict in decision.verdicts)
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else told,
+        cursor=dump_memory(memory),
+        asset_events=[*reports, *([] if evaluation is None else [evaluation])],
+    )
+
+
+def paper_users_with_runs(instance: dg.DagsterInstance, now: datetime) -> set[str]:
+    """Paper users that an unfinished run acts on, whoever requested it.
+
+    Runs older than five minutes do not count: their process was killed with Dagster itself.
+    """
+    records = instance.get_run_records(
+        dg.RunsFilter(statuses=_UNFINISHED, created_after=now - _LONGEST_RUN)
+    )
+    users = set()
+    for record in records:
+        run = record.dagster_run
+        if run.job_name in _ACTING_JOBS:
+            run_config: Any = run.run_config
+            users.add(str(run_config["ops"][run.job_name]["config"]["paper_user"]))
+    return users
+
+
+sensors = [pod_fleet]

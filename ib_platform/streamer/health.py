@@ -1,0 +1,115 @@
+"""Health of the streamer: the one place where its counters and its state come together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from ib_platform.health import FrameCounts, StreamerHealth
+from ib_platform.health_server import Probes
+from ib_platform.ibkr.session import Judgement, cause_of
+from ib_platform.states import PodState, StreamEventKind
+from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.loader import Loader
+from ib_platform.streamer.spool import Spool
+from ib_platform.streamer.tracker import Tracker
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class StreamerState:
+    """Session, connection and counters of one run. ``received`` counts every stamped frame."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        loader: Loader,
+        watcher: AssignmentWatcher,
+        tracker: Tracker,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spool = spool
+        self.tracker = tracker
+        self.received = 0
+        self.connections = 0
+        self.connected = False
+        self._loader = loader
+        self._watcher = watcher
+        self._now = now
+        self._monotonic = monotonic
+        self._session = Judgement(PodState.STARTING, "the gateway has not been asked yet")
+        self._judged = self._session
+        self._started_at = self._since = now()
+
+    @property
+    def session(self) -> Judgement:
+        return self._session
+
+    def session_is(self, judgement: Judgement) -> None:
+        """Take newer evidence about the session; a change of its state becomes an event."""
+        changed = judgement.state is not self._session.state
+        self._session = judgement
+        if changed:
+            good = judgement.state is PodState.AUTHENTICATED
+            self.spool.append_event(
+                StreamEventKind.SESSION_CHANGED,
+                cause=None if good else cause_of(judgement.state),
+                connection=self.connections,
+                detail={"state": judgement.state.value, "reason": judgement.reason},
+            )
+
+    def judge(self) -> Judgement:
+        """State of the pod now; remembers since when it holds."""
+        judged = self.tracker.pod_state(
+            self._session,
+            connected=self.connected,
+            waiting_for=self._watcher.known.problem,
+            at=self._now(),
+            now=self._monotonic(),
+        )
+        if judged.state is not self._judged.state:
+            self._since = self._now()
+        self._judged = judged
+        return judged
+
+    def counts(self) -> FrameCounts:
+        return FrameCounts(
+            received=self.received,
+            spooled=self.spool.frames_written,
+            stored=self._loader.stored,
+            undecodable=self.tracker.undecodable.total(),
+        )
+
+    def health(self) -> StreamerHealth:
+        """Answer of ``/status``."""
+        judged = self.judge()
+        known = self._watcher.known
+        return StreamerHealth(
+            paper_user=self.spool.paper_user,
+            run_id=self.spool.run_id,
+            pid=os.getpid(),
+            state=judged.state,
+            since=self._since,
+            reason=judged.reason,
+            started_at=self._started_at,
+            frames=self.counts(),
+            loader=self._loader.health(),
+            assignment_generation=known.assignment.generation if known.assignment else None,
+            assignment_source=known.source,
+            contracts=self.tracker.health(self._monotonic(), self._now()),
+        )
+
+    def probes(self) -> Probes:
+        """``/startup`` and ``/live``: the event loop serves requests. ``/ready``: STREAMING."""
+        return Probes(
+            startup=lambda: True,
+            live=lambda: True,
+            ready=lambda: self.judge().state is PodState.STREAMING,
+            status=self.health,
+        )

@@ -1,0 +1,51 @@
+"""Did an earlier process already say that a run ended without a word?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from ib_platform.states import StreamEventKind
+from ib_platform.streamer.batches import Recovery
+from ib_platform.streamer.records import Record, RecordKind, decode_event
+from ib_platform.streamer.segments import list_segments, list_torn, read_chunk, size_of
+
+
+def is_announced(folder: Path, paper_user: str, recovery: Recovery) -> bool:
+    """Whether the spool of ``recovery.announced_in`` holds the event RUN_RECOVERED of that run.
+
+    Raises:
+        SpoolError: a segment of that run cannot be read.
+    """
+    return any(
+        _recovers(record, recovery.run_id)
+        for record in _records(folder, paper_user, recovery.announced_in)
+    )
+
+
+def torn_bytes(folder: Path, run_id: str) -> int:
+    """Bytes that were cut off the segments of a run."""
+    return sum(size_of(s.torn_path) for s in list_torn(folder) if s.run_id == run_id)
+
+
+def _records(folder: Path, paper_user: str, run_id: str) -> Iterator[Record]:
+    for segment in list_segments(folder):
+        if segment.run_id != run_id:
+            continue
+        offset, end = 0, size_of(segment.path)
+        while offset < end:
+            chunk = read_chunk(segment.path, offset, end, paper_user)
+            yield from chunk.records
+            offset = chunk.end
+
+
+def _recovers(record: Record, run_id: str) -> bool:
+    if record.kind is not RecordKind.EVENT:
+        return False
+    try:
+        event = decode_event(record.payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return event.kind is StreamEventKind.RUN_RECOVERED and event.detail.get("run_id") == run_id

@@ -1,0 +1,105 @@
+"""Sends one part of a batch until ClickHouse acknowledges it, for as long as it takes.
+
+Always the same rows under the same token, so that an answer that got lost costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
+
+from ib_platform import config
+from ib_platform.errors import WarehouseError
+from ib_platform.streamer.batches import Part
+from ib_platform.warehouse.connect import connect, is_transient, warehouse_errors
+
+if TYPE_CHECKING:
+    import pyarrow
+
+logger = logging.getLogger(__name__)
+FIRST_DELAY = 0.2
+LONGEST_DELAY = 5.0
+BLOCKED_DELAY = 30.0
+INSERT_TIMEOUT = 60
+_LONGEST_ERROR = 1000
+
+
+def retry_delay(attempt: int, rng: random.Random) -> float:
+    """Seconds before try ``attempt + 1`` (attempts count from 0): doubling, capped, jittered.
+
+    Between half and the whole of min(5, 0.2 * 2 ** attempt), so that pods do not come in step.
+    """
+    longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30))
+    return longest * rng.uniform(0.5, 1.0)
+
+
+class Sender:
+    """One client of ClickHouse, renewed after every error. One thread at a time.
+
+    ``state``: loading, retrying (a transient error), or blocked (an error that somebody has to
+    cure; still retried, slowly). ``last_error`` is None again after a success.
+    """
+
+    def __init__(
+        self,
+        settings: config.ClickHouse,
+        pause: Callable[[float], None],
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._pause = pause
+        self._rng = rng
+        self._client: Client | None = None
+        self.state = "loading"
+        self.last_error: str | None = None
+
+    def send(self, part: Part, rows: pyarrow.Table, go_on: Callable[[], bool]) -> bool:
+        """Insert the rows of ``part``. False only when ``go_on`` said no before that was done.
+
+        Raises nothing of ClickHouse: every error is retried and shown in ``last_error``.
+        """
+        attempt = 0
+        while go_on():
+            try:
+                self._insert(part, rows)
+            except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
+                self._failed(part, error)
+                blocked = self.state == "blocked"
+                self._pause(BLOCKED_DELAY if blocked else retry_delay(attempt, self._rng))
+                attempt += 1
+            else:
+                self.state, self.last_error = "loading", None
+                return True
+        return False
+
+    def close(self) -> None:
+        """Give the connection back. Idempotent; the next ``send`` opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _insert(self, part: Part, rows: pyarrow.Table) -> None:
+        if self._client is None:
+            self._client = connect(self._settings, role="loader", read_timeout=INSERT_TIMEOUT)
+        settings = {
+            "insert_deduplication_token": part.token,
+            "insert_deduplicate": 1,
+            "async_insert": 0,
+            "wait_end_of_query": 1,
+        }
+        with warehouse_errors(self._settings, f"insert into {part.table}"):
+            self._client.insert_arrow(part.table, rows, settings=settings)
+
+    def _failed(self, part: Part, error: Exception) -> None:
+        self.close()
+        self.state = "retrying" if is_transient(error) else "blocked"
+        message = str(error)[:_LONGEST_ERROR]
+        if message != self.last_error:
+            logger.warning("%s: %d rows of %s: %s", self.state, part.rows, part.table, message)
+        self.last_error = message

@@ -1,0 +1,207 @@
+"""Which spans should have been recorded and were not, and why. Pure: no database, no clock.
+
+A contract is **expected** while it is assigned and its market is open, as far as data are known. It
+is **covered** by its spells (from the first full frame of an epoch until the stream's end), except
+where its ladder was silent. What is expected and not covered is a gap, and each gap has a cause.
+All instants are nanoseconds since the UTC epoch, all spans half-open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ib_platform.states import Cause
+from ib_platform.warehouse.spans import Span, difference, intersection, union
+
+RUN_END = "run_end"
+
+
+@dataclass(frozen=True)
+class Spell:
+    """A row of ``spells``: one epoch of one contract in one run, clipped to the trade date."""
+
+    conid: int
+    paper_user: str
+    run_id: str
+    epoch: int
+    begin: int
+    end: int
+    last_frame_at: int
+    ended_by: str
+    cause: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One streamer run, over all its dates. ``stopped``: it said goodbye (``run_stopped``).
+
+    ``recovered``: a later run of the paper user found its spool, so it died.
+    """
+
+    paper_user: str
+    run_id: str
+    first_at: int
+    last_at: int
+    stopped: bool = False
+    stop_cause: str | None = None
+    recovered: bool = False
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Two successive ladder frames of one epoch, further apart than the threshold."""
+
+    conid: int
+    run_id: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class NamedCause:
+    """A stream event that names a cause; ``conid`` None concerns the whole run."""
+
+    at: int
+    paper_user: str
+    conid: int | None
+    cause: str
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One assignment: contract key -> paper user, in force from ``created_at``, due from
+    ``effective_at``."""
+
+    created_at: int
+    effective_at: int
+    paper_users: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """[begin, end) of one contract, with its cause."""
+
+    begin: int
+    end: int
+    cause: Cause
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one contract's streams on a date."""
+
+    paper_user: str | None
+    spells: Sequence[Spell]
+    silences: Sequence[Silence]
+    runs: Sequence[Run]
+    causes: Sequence[NamedCause]
+    silent_after: int
+
+
+def expected_spans(
+    contract: str, generations: Sequence[Generation], spells: Sequence[Spell], until: int
+) -> list[Span]:
+    """Spans in which ``contract`` is assigned, up to ``until``. ``generations`` are in order.
+
+    A new assignment is due at ``effective_at``, or from the first full frame if that came sooner.
+    It ends when a generation without the contract is made. A mere change of the paper user
+    interrupts nothing: the hole in between must be explained.
+    """
+    spans: list[Span] = []
+    begin: int | None = None
+    for generation in generations:
+        if contract in generation.paper_users:
+            if begin is None:
+                streamed = [
+                    max(spell.begin, generation.created_at)
+                    for spell in spells
+                    if spell.end > generation.created_at
+                ]
+                begin = min([generation.effective_at, *streamed])
+        elif begin is not None:
+            spans.append(Span(begin, min(generation.created_at, until)))
+            begin = None
+    if begin is not None:
+        spans.append(Span(begin, until))
+    return union(spans)
+
+
+def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
+    """Gaps of one contract, ascending and disjoint. ``expected``: assigned and market open."""
+    expected = union(expected)
+    followed = [Span(spell.begin, spell.end) for spell in evidence.spells]
+    holes = difference(expected, followed)
+    gaps = [Gap(hole.begin, hole.end, _cause_of(hole, evidence)) for hole in holes]
+    gaps += [
+        Gap(span.begin, span.end, Cause.SILENT_LADDER) for span in _silent(expected, evidence)
+    ]
+    return sorted(gaps, key=lambda gap: gap.begin)
+
+
+def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
+    """Where a stream was followed, the market open, and no ladder frame came for too long."""
+    by_run: dict[str, list[Span]] = {}
+    for silence in evidence.silences:
+        by_run.setdefault(silence.run_id, []).append(Span(silence.begin, silence.end))
+    for spell in evidence.spells:
+        by_run.setdefault(spell.run_id, []).append(Span(spell.last_frame_at, spell.end))
+    quiet: list[Span] = []
+    lively: list[Span] = []
+    for run_id in sorted({spell.run_id for spell in evidence.spells}):
+        spells = [Span(s.begin, s.end) for s in evidence.spells if s.run_id == run_id]
+        long_silences = [
+            span
+            for span in intersection(intersection(by_run[run_id], spells), expected)
+            if span.end - span.begin > evidence.silent_after
+        ]
+        quiet += long_silences
+        lively += difference(spells, long_silences)
+    # Two pods may stream one contract: it is silent only where both are.
+    return difference(quiet, lively)
+
+
+def _cause_of(hole: Span, evidence: Evidence) -> Cause:
+    before = [spell for spell in evidence.spells if spell.end <= hole.begin]
+    if not before:
+        return _cause_at_start(hole, evidence)
+    last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
+    if last.ended_by == RUN_END:
+        return _cause_after_run(last, evidence)
+    fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
+    return _known(last.cause, fallback)
+
+
+def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
+    runs = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
+    if not any(run.first_at <= hole.begin for run in runs):
+        return Cause.NOT_ASSIGNED
+    conids = {spell.conid for spell in evidence.spells}
+    named = [
+        event
+        for event in evidence.causes
+        if event.paper_user == evidence.paper_user
+        and event.at < hole.end
+        and (event.conid is None or event.conid in conids)
+    ]
+    return _known(named[-1].cause, Cause.UNKNOWN) if named else Cause.UNKNOWN
+
+
+def _cause_after_run(spell: Spell, evidence: Evidence) -> Cause:
+    run = next((run for run in evidence.runs if run.run_id == spell.run_id), None)
+    if run is None:
+        return Cause.UNKNOWN
+    if run.stopped:
+        return _known(run.stop_cause, Cause.NOT_ASSIGNED)
+    replaced = any(
+        other.paper_user == run.paper_user and other.first_at > run.first_at
+        for other in evidence.runs
+    )
+    return Cause.STREAMER_DIED if run.recovered or replaced else Cause.UNKNOWN
+
+
+def _known(cause: str | None, fallback: Cause) -> Cause:
+    """A cause that a newer streamer invented is unknown to these rules."""
+    if cause is None:
+        return fallback
+    return Cause(cause) if cause in Cause.__members__.values() else Cause.UNKNOWN

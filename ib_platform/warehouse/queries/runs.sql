@@ -1,0 +1,20 @@
+-- Streamer runs around a trade date, with the counts behind the spool balance.
+--
+-- Grain:   one row per streamer run that has frames between read_from and read_to.
+-- Inputs:  frames, without FINAL: `rows` counts what is stored before merges collapse duplicates.
+-- Order:   none needed, every column is an aggregate.
+-- Params:  trade_date Date, read_from Date, read_to Date.
+SELECT
+    paper_user,
+    run_id,
+    toUnixTimestamp64Nano(min(received_at)) AS first_at,
+    toUnixTimestamp64Nano(max(received_at)) AS last_at,
+    countIf(trade_date = {trade_date:Date}) AS rows,
+    uniqExactIf(seq, trade_date = {trade_date:Date}) AS stored,
+    maxOrNullIf(seq, trade_date < {trade_date:Date}) AS highest_before,
+    maxOrNullIf(seq, trade_date = {trade_date:Date}) AS highest,
+    countIf(trade_date > {trade_date:Date}) > 0 AS goes_on
+FROM frames
+WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
+GROUP BY paper_user, run_id
+ORDER BY first_at, run_id

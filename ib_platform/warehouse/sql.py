@@ -1,0 +1,58 @@
+"""Our own SQL files: loading, including, and the version of everything that derived rows rest on.
+
+``/* include NAME.sql */`` in a query is replaced by the text of that query: the one definition of
+depth serves several queries. Parameters are bound by ClickHouse (``{name:Type}``), never formatted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import astuple
+from functools import cache
+from importlib.resources import files
+
+from ib_platform.marketdata.frames import DECODER_VERSION
+from ib_platform.warehouse.quality import Thresholds
+
+_INCLUDE = re.compile(r"/\* include ([a-z_]+\.sql) \*/")
+_COMMENT = re.compile(r"--[^\n]*")
+_RULES = (
+    ("ib_platform.warehouse", "gaps.py"),
+    ("ib_platform.warehouse", "quality.py"),
+    ("ib_platform.warehouse", "spans.py"),
+    ("ib_platform.marketdata", "calendar.py"),
+)
+
+
+@cache
+def query(name: str) -> str:
+    """Text of ``queries/NAME.sql`` with its includes and without its comments.
+
+    Raises FileNotFoundError for a name that does not exist.
+    """
+    text = files("ib_platform.warehouse").joinpath("queries", f"{name}.sql").read_text("utf-8")
+    included = _INCLUDE.sub(lambda match: query(match[1].removesuffix(".sql")), text)
+    return _COMMENT.sub("", included).strip()
+
+
+def query_names() -> list[str]:
+    """Names of all queries, sorted."""
+    folder = files("ib_platform.warehouse").joinpath("queries")
+    return sorted(
+        file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")
+    )
+
+
+def inputs_version(thresholds: Thresholds) -> str:
+    """Hash of decoder version, SQL texts, rules, calendar and thresholds: 16 hex digits.
+
+    Rows with the same version that were built from the same record are identical.
+    """
+    digest = hashlib.sha256(f"decoder {DECODER_VERSION}".encode())
+    for name in query_names():
+        digest.update(f"\n{name}\n{query(name)}".encode())
+    for package, file in _RULES:
+        digest.update(files(package).joinpath(file).read_bytes())
+    digest.update(repr(astuple(thresholds)).encode())
+    return digest.hexdigest()[:16]

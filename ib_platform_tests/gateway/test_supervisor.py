@@ -1,0 +1,174 @@
+"""The supervisor as a real process, with the simulator as its gateway program."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ib_platform.config import PaperUser, PlatformConfig
+from ib_platform.gateway.supervisor import poll_pause
+from ib_platform.health import GatewayHealth
+from ib_platform.paths import PodPaths
+from ib_platform.states import PodState
+from ib_platform_tests.pod_processes import (
+    PodProcess,
+    health_of,
+    http_get,
+    running,
+    wait_gone,
+    write_config,
+)
+from ib_platform_tests.support import make_config, wait_until
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PlatformConfig:
+    return make_config(tmp_path)
+
+
+@pytest.fixture
+def user(config: PlatformConfig) -> PaperUser:
+    return config.paper_user("alpha")
+
+
+def _authenticated(user: PaperUser, process: PodProcess) -> GatewayHealth:
+    def look() -> GatewayHealth | None:
+        code = process.process.poll()
+        assert code is None, f"the supervisor ended with {code}: {process.output()[-2000:]}"
+        health = health_of(user.gateway_health_port, GatewayHealth)
+        return health if health and health.state is PodState.AUTHENTICATED else None
+
+    health = wait_until(look, "an authenticated gateway")
+    assert health is not None
+    return health
+
+
+def test_it_initialises_the_session_answers_probes_and_stops_cleanly(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    with running("gateway", write_config(config, tmp_path)) as gateway:
+        health = _authenticated(user, gateway)
+        port = user.gateway_health_port
+        assert http_get(port, "/startup") == (200, b"ok\n")
+        assert http_get(port, "/live") == (200, b"ok\n")
+        assert http_get(port, "/ready") == (200, b"ok\n")
+        assert http_get(port, "/logout") == (404, b"404: Not Found")
+        refused = http_get(port, "/status", method="POST")
+        assert refused is not None
+        assert refused[0] == 405
+        assert health.paper_user == "alpha"
+        assert health.pid == gateway.pid
+        assert health.program_starts == 1
+        assert health.program_pid is not None
+        program = psutil.Process(health.program_pid)
+        assert gateway.stop() == 0
+        wait_gone(program, "the gateway program")
+        assert http_get(port, "/live") is None
+        assert "logout failed" not in gateway.output()
+    key = PodPaths(tmp_path, "alpha").private_key
+    assert key.stat().st_mode & 0o077 == 0
+
+
+def test_it_stops_on_ctrl_c_too(config: PlatformConfig, user: PaperUser, tmp_path: Path) -> None:
+    with running("gateway", write_config(config, tmp_path)) as gateway:
+        _authenticated(user, gateway)
+        assert gateway.stop(signal.SIGINT) == 0
+
+
+def test_a_killed_program_is_started_again_and_authenticated_again(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    with running("gateway", write_config(config, tmp_path)) as gateway:
+        first = _authenticated(user, gateway)
+        assert first.program_pid is not None
+        psutil.Process(first.program_pid).kill()
+
+        def started_again() -> bool:
+            health = health_of(user.gateway_health_port, GatewayHealth)
+            return health is not None and health.program_starts == 2
+
+        wait_until(started_again, "a second start of the program")
+        second = _authenticated(user, gateway)
+        assert second.program_pid not in (None, first.program_pid)
+        assert gateway.stop() == 0
+
+
+def test_the_program_does_not_outlive_a_killed_supervisor(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    with running("gateway", write_config(config, tmp_path)) as gateway:
+        health = _authenticated(user, gateway)
+        assert health.program_pid is not None
+        program = psutil.Process(health.program_pid)
+        gateway.stop(signal.SIGKILL)
+        wait_gone(program, "the gateway program after kill -9 of its supervisor")
+
+
+def test_it_waits_for_the_port_before_it_starts_the_program(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", user.gateway_port)) as squatter:
+        answering = threading.Thread(target=_refuse_everybody, args=(squatter,), daemon=True)
+        answering.start()
+        with running("gateway", write_config(config, tmp_path)) as gateway:
+            wait_until(lambda: "is still taken" in gateway.output(), "the warning about the port")
+            health = health_of(user.gateway_health_port, GatewayHealth)
+            assert health is None or health.program_starts == 0
+            squatter.shutdown(socket.SHUT_RDWR)
+            squatter.close()
+            assert _authenticated(user, gateway).program_starts == 1
+            assert gateway.stop() == 0
+
+
+def _refuse_everybody(server: socket.socket) -> None:
+    while True:
+        try:
+            server.accept()[0].close()
+        except OSError:
+            return
+
+
+def test_a_port_that_stays_taken_ends_it_with_a_clear_error(
+    user: PaperUser, config: PlatformConfig, tmp_path: Path
+) -> None:
+    impatient = config.model_copy(
+        update={"limits": config.limits.model_copy(update={"start_budget": 0.5})}
+    )
+    with (
+        socket.create_server(("127.0.0.1", user.gateway_port)),
+        running("gateway", write_config(impatient, tmp_path)) as gateway,
+    ):
+        assert gateway.process.wait(60) == 3
+        assert f"gateway port {user.gateway_port} has been taken" in gateway.output()
+
+
+def test_a_health_port_that_is_taken_ends_it_and_leaves_nothing(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", user.gateway_health_port)),
+        running("gateway", write_config(config, tmp_path)) as gateway,
+    ):
+        assert gateway.process.wait(60) == 3
+        assert str(user.gateway_health_port) in gateway.output()
+        with socket.create_server(("127.0.0.1", user.gateway_port)):
+            pass  # free: no program was left behind
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [(PodState.AUTHENTICATED, 5), (PodState.DOWN, 1), (PodState.SSO_ONLY, 1)],
+)
+def test_it_looks_more_often_while_the_session_is_not_there(
+    state: PodState, seconds: float
+) -> None:
+    assert poll_pause(state) == seconds
+
+
+def test_a_penalty_pauses_all_requests() -> None:
+    assert poll_pause(PodState.PENALTY) >= 60
