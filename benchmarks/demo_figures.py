@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from benchmarks.running_demo import RunningDemo
+from ib_platform_tests.e2e.running_demo import RunningDemo
 
 KILLS = int(os.environ.get("KILLS", "10"))
 SETTLE_SECONDS = 45

@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.running_demo import RunningDemo
+from ib_platform_tests.e2e.running_demo import RunningDemo
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _CHROMIUM_OPTIONS = [

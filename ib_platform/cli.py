@@ -198,6 +198,7 @@ def stop(config_file: Path | None) -> None:
 @click.option("--max-pause", type=click.FloatRange(min=0, min_open=True))
 @click.option("--json", "json_file", type=_FILE, help="Write the summary here.")
 @click.option("--no-ui", is_flag=True, help="Without the Dagster webserver.")
+@click.option("--keep", is_flag=True, help="Go on with the data of the last demo in the folder.")
 @click.option("--ui-port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option("--clickhouse-port", type=click.IntRange(1, 65535), default=8123, show_default=True)
 @click.option("--pod-port", type=click.IntRange(1, 65000), default=5000, show_default=True,

@@ -167,15 +167,23 @@ def _cause_of(hole: Span, evidence: Evidence) -> Cause:
         return _cause_at_start(hole, evidence)
     last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
     if last.ended_by == RUN_END:
-        return _cause_after_run(last, evidence)
+        run = next((run for run in evidence.runs if run.run_id == last.run_id), None)
+        return Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)
     fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
     return _known(last.cause, fallback)
 
 
 def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
-    runs = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
-    if not any(run.first_at <= hole.begin for run in runs):
+    earlier = [
+        run
+        for run in evidence.runs
+        if run.paper_user == evidence.paper_user and run.first_at <= hole.begin
+    ]
+    if not earlier:
         return Cause.NOT_ASSIGNED
+    newest = max(earlier, key=lambda run: (run.first_at, run.run_id))
+    if newest.last_at <= hole.begin:
+        return _cause_after_run(newest, evidence)
     conids = {spell.conid for spell in evidence.spells}
     named = [
         event
@@ -187,10 +195,7 @@ def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
     return _known(named[-1].cause, Cause.UNKNOWN) if named else Cause.UNKNOWN
 
 
-def _cause_after_run(spell: Spell, evidence: Evidence) -> Cause:
-    run = next((run for run in evidence.runs if run.run_id == spell.run_id), None)
-    if run is None:
-        return Cause.UNKNOWN
+def _cause_after_run(run: Run, evidence: Evidence) -> Cause:
     if run.stopped:
         return _known(run.stop_cause, Cause.NOT_ASSIGNED)
     replaced = any(

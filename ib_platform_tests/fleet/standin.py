@@ -1,4 +1,4 @@
-"""A container to supervise in tests: answers its health like the real one, and misbehaves on demand.
+"""A container to supervise in tests: answers its health like a real one, misbehaves on demand.
 
 A word in the file ``<state_dir>/standin/<paper user>-<container>`` says how: a PodState to report,
 ``mute`` (accepts and never answers), ``deaf`` (ignores SIGTERM), ``exit`` (ends at once), ``child``
@@ -67,9 +67,6 @@ async def _serve(container: str, paper_user: str, config_file: Path) -> None:
     print(f"{container} of {paper_user} starts", flush=True)
     if word == "exit":
         raise SystemExit("told to exit")
-    if word == "child":
-        command = [sys.executable, "-c", "import time; time.sleep(600)"]
-        subprocess.Popen(command, start_new_session=True)
     port = user.gateway_health_port if container == "gateway" else user.health_port
     if word == "mute":
         async with await asyncio.start_server(lambda _r, _w: stopped.wait(), "127.0.0.1", port):
@@ -87,4 +84,8 @@ if __name__ == "__main__":
     parser.add_argument("--config", type=Path)
     parser.add_argument("--paper-user")
     options = parser.parse_args()
+    state_dir = load_config(options.config).runtime.state_dir
+    if _word(word_file(state_dir, options.paper_user, options.container)) == "child":
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+        subprocess.Popen(sleeper, start_new_session=True)
     asyncio.run(_serve(options.container, options.paper_user, options.config))

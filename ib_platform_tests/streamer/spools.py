@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from ib_platform.streamer.records import Record
 from ib_platform.streamer.segments import list_segments, read_chunk, size_of
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import connect
+from ib_platform_tests.support import wait_until
 
 PAPER_USER = "alpha"
 BASE_NS = 1_763_040_000 * 10**9  # 2025-11-13 13:20 UTC, the day of the capture
@@ -63,3 +67,54 @@ def stored_seqs(settings: ClickHouse, run_id: str) -> list[int]:
     """The seq of every stored row of the run, as stored: duplicates show."""
     sql = f"SELECT seq FROM frames WHERE run_id = '{run_id}' ORDER BY seq"
     return [row[0] for row in query(settings, sql)]
+
+
+class RunProcess:
+    """``run_process`` as a child: its run id, and after its end the seqs that it acknowledged."""
+
+    def __init__(self, folder: Path, settings: Path | None = None) -> None:
+        command = [sys.executable, "-m", "ib_platform_tests.streamer.run_process", str(folder)]
+        if settings is not None:
+            command.append(str(settings))
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        # A killed writer may leave half a line: it does not count as acknowledged.
+        for line in self._process.stdout:
+            if line.endswith("\n"):
+                self._lines.append(line.strip())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def run_id(self) -> str:
+        return wait_until(lambda: self._lines and self._lines[0], "the run id")
+
+    @property
+    def last_line(self) -> str:
+        return self._lines[-1]
+
+    @property
+    def acknowledged(self) -> list[int]:
+        return [int(line) for line in self._lines[1:] if line.isdigit()]
+
+    def wait_for_frames(self, count: int) -> None:
+        def enough() -> bool:
+            assert self._process.poll() is None, "the run ended by itself"
+            return len(self._lines) > count
+
+        wait_until(enough, f"{count} frames in the spool")
+
+    def end(self, number: int) -> None:
+        """Send the signal, wait for the end, read the rest of its output."""
+        self._process.send_signal(number)
+        self._process.wait(120)
+        self._reader.join(60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()

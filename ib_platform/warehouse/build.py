@@ -1,0 +1,151 @@
+"""Replacing one trade date of derived tables: stage, check, swap, drop.
+
+Readers see the old partition or the new one, never a mix and never a hole. A build that dies leaves
+staging tables behind; the next build drops those older than a day.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ib_platform.errors import WarehouseError
+from ib_platform.warehouse.sql import query
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+logger = logging.getLogger(__name__)
+_MARK = "__stage_"
+_LEFTOVERS = """
+SELECT name FROM system.tables
+WHERE database = currentDatabase() AND position(name, {mark:String}) > 0
+  AND metadata_modification_time < now() - INTERVAL 1 DAY
+"""
+_KEYS = {
+    "depth": "conid, run_id, seq",
+    "spells": "conid, run_id, epoch",
+    "bars": "conid, bar_size, bar_start",
+    "gaps": "contract, begin",
+    "suspect_windows": "conid, run_id, begin, cause",
+    "quality_report": "contract",
+    "builds": "run_id, input",
+}
+_WRONG_ROWS = {
+    "depth": "length(sizes) != 21",
+    "spells": "end < begin",
+    "bars": (
+        "mid_low > least(mid_open, mid_close) OR mid_high < greatest(mid_open, mid_close)"
+        " OR first_received_at < bar_start OR last_received_at >= bar_end"
+        " OR states + one_sided_states + empty_states != frames"
+    ),
+    "gaps": "end <= begin",
+    "suspect_windows": "end < begin",
+    "quality_report": "covered_seconds > expected_seconds + 0.001",
+    "builds": "0",
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build under way: staging tables by table name, and the values that queries bind."""
+
+    client: Client
+    trade_date: date
+    stages: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+    def insert_query(self, table: str, name: str, **extra: Any) -> None:
+        """Fill the stage of ``table`` from ``queries/NAME.sql``; columns match by name."""
+        sql = query(name)
+        bound = {**self.parameters, **extra}
+        columns = ", ".join(
+            row[0] for row in self.client.query(f"DESCRIBE TABLE ({sql})", bound).result_rows
+        )
+        self.client.command(f"INSERT INTO {self.stages[table]} ({columns}) {sql}", bound)
+
+    def insert_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Fill the stage of ``table``; instants are ints in the column's own unit."""
+        if not rows:
+            return
+        stamped = [
+            {
+                "trade_date": self.trade_date,
+                **row,
+                "inputs_version": self.parameters["inputs_version"],
+                "built_at": self.parameters["built_at_ms"],
+            }
+            for row in rows
+        ]
+        names = list(stamped[0])
+        self.client.insert(
+            self.stages[table], [[row[name] for name in names] for row in stamped], names
+        )
+
+    def rows(self, name: str, **extra: Any) -> list[dict[str, Any]]:
+        """Answer of ``queries/NAME.sql``, one dict a row."""
+        answer = self.client.query(query(name), {**self.parameters, **extra})
+        return list(answer.named_results())
+
+    def count(self, table: str) -> int:
+        """Rows in the stage of ``table``."""
+        answer = self.client.query(f"SELECT count() FROM {self.stages[table]}")
+        return int(answer.result_rows[0][0])
+
+    def check(self) -> None:
+        """Raise WarehouseError if a stage holds a row that cannot be, or a key twice."""
+        for table, stage in self.stages.items():
+            keys = _KEYS[table]
+            wrong, foreign, repeated = self.client.query(
+                f"SELECT countIf({_WRONG_ROWS[table]}), countIf(trade_date != {{day:Date}}), "
+                f"count() - uniqExact({keys}) FROM {stage}",
+                {"day": self.trade_date},
+            ).result_rows[0]
+            if wrong or foreign or repeated:
+                raise WarehouseError(
+                    f"{table} of {self.trade_date}: the new rows are not sound ({wrong} wrong, "
+                    f"{foreign} of another date, {repeated} keys repeated), so the old rows were "
+                    "kept. This is a defect of queries/*.sql: please report it with the trade date."
+                )
+
+    def publish(self) -> dict[str, int]:
+        """Swap every stage in, in the order of the stages; returns the row counts by table."""
+        counts = {}
+        for table, stage in self.stages.items():
+            counts[table] = self.count(table)
+            self.client.command(
+                f"ALTER TABLE {table} REPLACE PARTITION '{self.trade_date:%Y-%m-%d}' FROM {stage}"
+            )
+        return counts
+
+
+@contextmanager
+def staged(
+    client: Client, trade_date: date, tables: Sequence[str], parameters: Mapping[str, Any]
+) -> Iterator[Build]:
+    """Empty staging tables for ``tables``, dropped at the end whatever happens."""
+    drop_leftovers(client)
+    mark = secrets.token_hex(6)
+    stages = {table: f"{table}{_MARK}{mark}" for table in tables}
+    try:
+        for table, stage in stages.items():
+            client.command(f"CREATE TABLE {stage} AS {table}")
+        yield Build(client, trade_date, stages, parameters)
+    finally:
+        for stage in stages.values():
+            client.command(f"DROP TABLE IF EXISTS {stage} SYNC")
+
+
+def drop_leftovers(client: Client) -> list[str]:
+    """Drop staging tables that a killed build left more than a day ago; returns their names."""
+    found = client.query(_LEFTOVERS, {"mark": _MARK}).result_rows
+    names = [str(row[0]) for row in found]
+    for name in names:
+        logger.warning("dropping the staging table %s of a build that died", name)
+        client.command(f"DROP TABLE IF EXISTS `{name}` SYNC")
+    return names

@@ -1,0 +1,200 @@
+"""Compaction: one trade date of the record -> depth, bars, gaps and the quality report.
+
+``build_open_date`` works straight from the one SQL definition of depth and leaves the table
+``depth`` alone; ``finalize`` builds everything. Both may run any number of times: the same record
+and the same ``inputs_version`` give the same rows, ``built_at`` aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ib_platform.config import PlatformConfig
+from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trade_dates_between
+from ib_platform.warehouse.build import Build, staged
+from ib_platform.warehouse.inputs import date_of, read_surroundings
+from ib_platform.warehouse.quality import Thresholds
+from ib_platform.warehouse.report import DateSpan, build_report, contract_rows, suspect_rows
+from ib_platform.warehouse.spans import SECOND, to_ns
+from ib_platform.warehouse.sql import inputs_version, query
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+LOOK_BACK = timedelta(days=7)
+"""How far before a trade date its streams are followed back: a ladder without any frame for longer
+is taken to have ended."""
+_LOOK_AHEAD = timedelta(days=5)
+_OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report")
+_FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build published: rows by table."""
+
+    trade_date: date
+    inputs_version: str
+    preliminary: bool
+    rows: dict[str, int]
+
+
+def thresholds_of(config: PlatformConfig) -> Thresholds:
+    """The thresholds of a configuration."""
+    return Thresholds(silent_after=config.limits.silent_after)
+
+
+def build_open_date(
+    client: Client, config: PlatformConfig, trade_date: date, *, now: datetime | None = None
+) -> BuildResult:
+    """Bars, gaps, suspect windows and report of a date that is still open.
+
+    Raises WarehouseError when a check fails: the old rows stay.
+    """
+    return _build(client, config, trade_date, _OPEN_TABLES, now or datetime.now(UTC))
+
+
+def finalize(
+    client: Client, config: PlatformConfig, trade_date: date, *, now: datetime | None = None
+) -> BuildResult:
+    """Depth and everything else. On a date that is still open the report says preliminary, and the
+    date still counts as never finalized.
+
+    Raises WarehouseError when a check fails: the old rows stay.
+    """
+    return _build(client, config, trade_date, _FINAL_TABLES, now or datetime.now(UTC))
+
+
+def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 14) -> list[date]:
+    """Closed trade dates, ascending, that were never finalized, or whose record has changed since.
+
+    Changes are looked for in the last ``look_back_days``; a date without any build is found
+    however old it is.
+    """
+    newest = trade_date_of(now)
+    read_from = newest - timedelta(days=look_back_days)
+    window = {"read_from": read_from, "read_to": newest}
+    record: dict[date, set[tuple[Any, ...]]] = {}
+    for day, *row in client.query(query("inputs"), window).result_rows:
+        record.setdefault(date_of(day), set()).add(tuple(row))
+    used: dict[date, set[tuple[Any, ...]]] = {}
+    for day, *row in client.query(
+        "SELECT trade_date, run_id, input, rows, highest_seq FROM builds "
+        "WHERE trade_date >= {read_from:Date}",
+        window,
+    ).result_rows:
+        used.setdefault(date_of(day), set()).add(tuple(row))
+    due = {
+        day
+        for day in _dates_to_have(client, now)
+        if day >= read_from and {row for row in used.get(day, ()) if row[0]} != record.get(day, set())
+    }
+    built = {
+        date_of(row[0])
+        for row in client.query("SELECT trade_date FROM builds WHERE run_id = ''").result_rows
+    }
+    return sorted(due | (_dates_to_have(client, now) - built))
+
+
+def _dates_to_have(client: Client, now: datetime) -> set[date]:
+    """Closed trade dates with frames, or since the first assignment."""
+    days = {
+        date_of(row[0]) for row in client.query("SELECT DISTINCT trade_date FROM frames").result_rows
+    }
+    assigned, first = client.query(
+        "SELECT count(), min(effective_at) FROM assignments"
+    ).result_rows[0]
+    if assigned:
+        begin = first if first.tzinfo else first.replace(tzinfo=UTC)
+        days.update(trade_dates_between(min(begin, now), now))
+    return {day for day in days if trade_date_span(day)[1] <= now}
+
+
+def _build(
+    client: Client,
+    config: PlatformConfig,
+    trade_date: date,
+    tables: Sequence[str],
+    now: datetime,
+) -> BuildResult:
+    begin, end = trade_date_span(trade_date)
+    span = DateSpan(trade_date, to_ns(begin), to_ns(end), is_open=now < end)
+    thresholds = thresholds_of(config)
+    version = inputs_version(thresholds)
+    with staged(client, trade_date, tables, _parameters(span, version, now)) as build:
+        if "builds" in tables:
+            # Before anything is read: what arrives from now on makes the date due again.
+            _note_inputs(build, span)
+        if "depth" in tables:
+            build.insert_query("depth", "depth")
+        _fill(build, span, thresholds)
+        build.check()
+        rows = build.publish()
+    return BuildResult(trade_date, version, span.is_open, rows)
+
+
+def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
+    build.insert_query("spells", "spells")
+    spells = {"spells": build.stages["spells"]}
+    around = read_surroundings(build, span.end)
+    known_until = around.newest or span.begin
+    if not span.is_open:
+        known_until = max(known_until, span.end)
+    contracts = contract_rows(build, span, around, thresholds)
+    build.insert_rows("gaps", [row for contract in contracts for row in contract.gap_rows()])
+    build.insert_rows("suspect_windows", suspect_rows(build, around, crossed=[]))
+    build.insert_query(
+        "bars",
+        "bars",
+        **spells,
+        gaps=build.stages["gaps"],
+        suspects=build.stages["suspect_windows"],
+        known_until=_nanoseconds(known_until),
+    )
+    daily = build.client.query(
+        "SELECT conid, states, one_sided_states, empty_states, crossed_states, locked_states, "
+        f"warm_up_states, crossed_seconds, two_sided_seconds FROM {build.stages['bars']} "
+        "WHERE bar_size = '1d'"
+    )
+    days = {row["conid"]: row for row in daily.named_results()}
+    if any(row["crossed_states"] for row in days.values()):
+        crossed = build.rows("crossed", **spells)
+        build.insert_rows("suspect_windows", suspect_rows(build, None, crossed=crossed))
+    report = build_report(contracts, days, around, span, thresholds)
+    build.insert_rows("quality_report", report)
+
+
+def _note_inputs(build: Build, span: DateSpan) -> None:
+    if span.is_open:
+        return
+    window = {"read_from": span.trade_date, "read_to": span.trade_date}
+    used = [
+        {key: row[key] for key in ("run_id", "input", "rows", "highest_seq")}
+        for row in build.rows("inputs", **window)
+    ]
+    total = sum(row["rows"] for row in used)
+    whole = {"run_id": "", "input": "", "rows": total, "highest_seq": None}
+    build.insert_rows("builds", [whole, *used])
+
+
+def _parameters(span: DateSpan, version: str, now: datetime) -> dict[str, Any]:
+    built_at_ms = to_ns(now) // 1_000_000
+    return {
+        "trade_date": span.trade_date,
+        "read_from": span.trade_date - LOOK_BACK,
+        "read_to": span.trade_date + _LOOK_AHEAD,
+        "date_begin": _nanoseconds(span.begin),
+        "date_end": _nanoseconds(span.end),
+        "inputs_version": version,
+        "built_at": _nanoseconds(built_at_ms * 1_000_000)[:23],
+        "built_at_ms": built_at_ms,
+    }
+
+
+def _nanoseconds(instant: int) -> str:
+    """An instant as text with all nine digits, in UTC: the client's datetimes hold six."""
+    whole = datetime.fromtimestamp(instant // SECOND, UTC)
+    return f"{whole:%Y-%m-%d %H:%M:%S}.{instant % SECOND:09d}"

@@ -1,0 +1,175 @@
+"""What a build of a trade date reads beside the frames: runs, events, assignments, contracts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from ib_platform.errors import WarehouseError
+from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.states import StreamEventKind
+from ib_platform.warehouse.gaps import Generation, NamedCause, Run
+from ib_platform.warehouse.spans import SECOND, Span
+
+if TYPE_CHECKING:
+    from ib_platform.warehouse.build import Build
+
+_ASSIGNMENTS = """
+SELECT generation, toUnixTimestamp64Milli(created_at), toUnixTimestamp64Milli(effective_at),
+       contracts, paper_users, calendars
+FROM assignments FINAL ORDER BY generation
+"""
+_CONTRACTS = """
+SELECT contract, conid, toUnixTimestamp64Milli(resolved_at)
+FROM contracts FINAL ORDER BY contract, resolved_at, conid
+"""
+
+
+@dataclass(frozen=True)
+class PodCounts:
+    """Spool balance of one paper user on one trade date, over all topics."""
+
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything but frames. ``totals``: frames that a finished run received in all."""
+
+    runs: list[Run]
+    pods: dict[str, PodCounts]
+    causes: list[NamedCause]
+    late: list[tuple[str, Span]]
+    generations: list[Generation]
+    calendars: dict[str, CalendarName]
+    conids: dict[str, int]
+
+    @property
+    def newest(self) -> int | None:
+        """Instant of the newest frame of any run."""
+        return max((run.last_at for run in self.runs), default=None)
+
+
+def read_surroundings(build: Build, date_end: int) -> Surroundings:
+    """Read them. ``date_end``: end of the trade date, in nanoseconds."""
+    events = build.rows("events")
+    rows = build.rows("runs")
+    totals = _totals(events)
+    generations, calendars = _assignments(build, date_end)
+    return Surroundings(
+        runs=[_run(row, events) for row in rows],
+        pods=_pods(rows, totals),
+        causes=[
+            NamedCause(row["at"], row["paper_user"], row["conid"], row["cause"])
+            for row in events
+            if row["cause"] is not None and row["kind"] != StreamEventKind.RUN_RECOVERED
+        ],
+        late=[(row["run_id"], _late_span(row)) for row in events if _is_late(row)],
+        generations=generations,
+        calendars=calendars,
+        conids=_conids(build, date_end),
+    )
+
+
+def _run(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> Run:
+    run = Run(row["paper_user"], row["run_id"], row["first_at"], row["last_at"])
+    for event in events:
+        if event["kind"] == StreamEventKind.RUN_STOPPED and event["run_id"] == run.run_id:
+            run = replace(run, stopped=True, stop_cause=event["cause"])
+        elif event["kind"] == StreamEventKind.RUN_RECOVERED:
+            recovered = run.recovered or _detail(event).get("run_id") == run.run_id
+            run = replace(run, recovered=recovered)
+    return run
+
+
+def _totals(events: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Frames that a run received in all, where its end is known."""
+    totals: dict[str, int] = {}
+    for event in events:
+        if event["kind"] == StreamEventKind.RUN_STOPPED:
+            totals[event["run_id"]] = event["after_seq"]
+        elif event["kind"] == StreamEventKind.RUN_RECOVERED:
+            detail = _detail(event)
+            if isinstance(detail.get("frames"), int) and isinstance(detail.get("run_id"), str):
+                totals.setdefault(detail["run_id"], detail["frames"])
+    return totals
+
+
+def _pods(rows: Sequence[dict[str, Any]], totals: dict[str, int]) -> dict[str, PodCounts]:
+    pods: dict[str, PodCounts] = {}
+    for row in rows:
+        if row["highest"] is None:
+            continue
+        before = row["highest_before"]
+        first = 0 if before is None else before + 1
+        end = row["highest"] + 1
+        if not row["goes_on"]:
+            end = max(end, totals.get(row["run_id"], 0))
+        sofar = pods.get(row["paper_user"], PodCounts())
+        pods[row["paper_user"]] = PodCounts(
+            sofar.received + end - first,
+            sofar.stored + row["stored"],
+            sofar.duplicates + row["rows"] - row["stored"],
+        )
+    return pods
+
+
+def _assignments(
+    build: Build, date_end: int
+) -> tuple[list[Generation], dict[str, CalendarName]]:
+    generations: list[Generation] = []
+    calendars: dict[str, CalendarName] = {}
+    for number, created, effective, contracts, users, names in build.client.query(
+        _ASSIGNMENTS
+    ).result_rows:
+        if created * 1_000_000 >= date_end:
+            break
+        if not len(contracts) == len(users) == len(names):
+            raise WarehouseError(
+                f"assignments: the arrays of generation {number} differ in length; only "
+                "`rebalance` may write this table. Insert a sound generation after it."
+            )
+        generations.append(
+            Generation(created * 1_000_000, effective * 1_000_000, dict(zip(contracts, users)))
+        )
+        calendars.update((key, CalendarName(name)) for key, name in zip(contracts, names))
+    return generations, calendars
+
+
+def _conids(build: Build, date_end: int) -> dict[str, int]:
+    """Contract key -> conid: the newest resolution made before the date's end, else the first."""
+    conids: dict[str, int] = {}
+    for contract, conid, resolved in build.client.query(_CONTRACTS).result_rows:
+        if contract not in conids or resolved * 1_000_000 < date_end:
+            conids[contract] = conid
+    return conids
+
+
+def _detail(event: dict[str, Any]) -> dict[str, Any]:
+    """Detail of an event; empty when another version wrote something else."""
+    try:
+        detail = json.loads(event["detail"])
+    except ValueError:
+        return {}
+    return detail if isinstance(detail, dict) else {}
+
+
+def _is_late(event: dict[str, Any]) -> bool:
+    return bool(event["kind"] == StreamEventKind.LATE_STAMPS)
+
+
+def _late_span(event: dict[str, Any]) -> Span:
+    """The event comes at the end of the span; ``detail.seconds`` is its length."""
+    length = _detail(event).get("seconds")
+    known = isinstance(length, int | float) and length > 0
+    return Span(event["at"] - (int(length * SECOND) if known else 0), event["at"])
+
+
+def date_of(value: date | datetime) -> date:
+    """ClickHouse drivers answer dates as date or datetime."""
+    return value.date() if isinstance(value, datetime) else value
