@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from ib_platform.config import PlatformConfig
 from ib_platform.demo.children import left_over
 from ib_platform.demo.prepare import (
+    CONFIG_FILE,
     DemoOptions,
     demo_config,
     prepare_folder,
@@ -29,7 +30,7 @@ from ib_platform.demo.summary import build_summary, complaints
 from ib_platform.demo.system import DemoSystem, records_of
 from ib_platform.demo.watch import Watch
 from ib_platform.errors import PlatformError, PlatformInUseError
-from ib_platform.fleet.local import running_pods
+from ib_platform.fleet.local import LocalRuntime
 from ib_platform.marketdata.calendar import trade_dates_between
 from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
@@ -93,14 +94,11 @@ def _run(
 
 
 def _sum_up(config: PlatformConfig, watch: Watch, began: datetime) -> dict[str, Any]:
-    client = connect(config.clickhouse)
-    try:
+    with closing(connect(config.clickhouse)) as client:
         for trade_date in trade_dates_between(began, datetime.now(UTC)):
             say(f"building depth, bars and the quality report of {trade_date}")
             finalize(client, config, trade_date)
         summary = build_summary(client, began, watch.histories)
-    finally:
-        client.close()
     ended = datetime.now(UTC)
     header = {"began": began.isoformat(), "ended": ended.isoformat()}
     return {**header, **summary, "replay": watch.replay}
@@ -132,7 +130,7 @@ def _addresses(options: DemoOptions, config: PlatformConfig) -> list[str]:
     notes = [] if options.no_ui else [f"Dagster     http://127.0.0.1:{options.ui_port}"]
     clickhouse = config.clickhouse
     notes.append(
-        f"ClickHouse  http://127.0.0.1:{clickhouse.port}/play  user {clickhouse.username}, "
+        f"ClickHouse  http://127.0.0.1:{clickhouse.port}  user {clickhouse.username}, "
         f"password in {clickhouse.password_file}"
     )
     for user in config.paper_users:
@@ -159,15 +157,26 @@ def _only_demo(folder: Path, config: PlatformConfig) -> Iterator[None]:
         ) from error
     try:
         stale = [f"{name} (pid {pid})" for name, pid in left_over(records_of(folder))]
-        stale += [f"{name} (pid {pid})" for name, pid in running_pods(config)]
+        stale += _running_pods(config, folder)
         if stale:
             raise PlatformInUseError(
                 f"an earlier demo in {folder} left running: {', '.join(stale)}. End them with: "
-                f"ib-platform stop --config {folder / 'ib_platform.yaml'}"
+                f"ib-platform stop --config {folder / CONFIG_FILE}"
             )
         yield
     finally:
         lock.release()
+
+
+def _running_pods(config: PlatformConfig, folder: Path) -> list[str]:
+    """Containers of the demo's pods that run: ``gateway of alpha (pid 7)``."""
+    runtime = LocalRuntime(config, folder / CONFIG_FILE)
+    return [
+        f"{name} of {pod.paper_user} ({container})"
+        for pod in runtime.observe([user.name for user in config.paper_users])
+        for name, container in (("gateway", pod.gateway), ("streamer", pod.streamer))
+        if container.running
+    ]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ib_platform.demo.children import Child, ChildSpec
 from ib_platform.demo.dagster_home import PROJECT, dagster_commands, prepare_dagster_home
 from ib_platform.errors import PlatformError, WarehouseError
 from ib_platform.fleet.local import stop_all
-from ib_platform.fleet.plan import plan
+from ib_platform.fleet.plan import plan_assignment
 from ib_platform.warehouse.assignments import write_assignment
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
@@ -44,7 +44,7 @@ class DemoSystem:
         self._wait_for_clickhouse(patience)
         applied = migrate(self._config.clickhouse)
         self._say(f"schema ready ({len(applied)} migrations applied)")
-        assignment = plan(self._config)
+        assignment = plan_assignment(self._config)
         client = connect(self._config.clickhouse)
         try:
             write_assignment(client, assignment, self._config.limits.start_grace)

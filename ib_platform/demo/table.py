@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -46,8 +46,10 @@ def lines(observations: list[PodObservation], built: dict[str, Built]) -> list[L
     for pod in observations:
         health = pod.streamer_health
         state = health.state.value if health else _process_word(pod)
-        contracts: dict[str, ContractHealth] = health.contracts if health else {}
-        for contract, ladder in sorted(contracts.items()) or [(UNKNOWN, None)]:
+        contracts: dict[str, ContractHealth | None] = {UNKNOWN: None}
+        if health is not None and health.contracts:
+            contracts = dict(health.contracts)
+        for contract, ladder in sorted(contracts.items()):
             latest = built.get(contract, Built())
             found.append(
                 Line(
@@ -89,8 +91,7 @@ def render(rows: list[Line], notes: list[str]) -> Group:
     for title in ("contract", "pod", "pod state", "ladder", "frames", "lag", "last bar", "verdict"):
         table.add_column(title, justify="right" if title in ("frames", "lag") else "left")
     for row in rows:
-        cells = (row.contract, row.pod, row.pod_state, row.ladder)
-        cells += (row.frames, row.lag, row.last_bar, row.verdict)
+        cells = astuple(row)
         table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in cells))
     return Group(table, *(Text(note) for note in notes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,7 @@ from ib_platform.errors import PlatformError, WarehouseError
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.fleet.pods import PodObservation
 from ib_platform.states import PodState
-from ib_platform.warehouse.connect import connect
+from ib_platform.warehouse.connect import connect, warehouse_errors
 
 _LOOK_EVERY = 1.0
 _TEXT_EVERY = 15.0
@@ -116,22 +117,19 @@ class Watch:
 
     def _latest(self) -> dict[str, Built]:
         """The newest bars and verdicts; the last known ones while the database is away."""
+        settings = self._config.clickhouse
         try:
-            client = connect(self._config.clickhouse)
-            try:
+            client = connect(settings)
+            with warehouse_errors(settings, "newest bars"), closing(client):
                 result = client.query(self._sql, parameters={"since": self._began.timestamp()})
-            finally:
-                client.close()
+                rows = list(result.named_results())
         except WarehouseError as error:
-            self._database_note = f"ClickHouse is away: {error}"
-            return self._built
-        except Exception as error:
-            self._database_note = f"ClickHouse is away: {type(error).__name__}"
+            self._database_note = str(error)
             return self._built
         self._database_note = ""
         self._built = {
             row["contract"]: Built(row["last_bar"], row["mid_close"], row["verdict"])
-            for row in result.named_results()
+            for row in rows
         }
         return self._built
 

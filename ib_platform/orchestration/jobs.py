@@ -4,8 +4,8 @@ The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod and reb
 people. Whatever runs at the same time, the lock of a pod lets only one of them act.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: Dagster reads an op's config class from its
+# annotation and cannot resolve text.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +57,8 @@ class RetirePodConfig(dg.Config):
     reason: str = Field(default="by hand", description=_REASON)
 
 
-@dg.op(name="launch_pod")
-def launch_pod_op(context: dg.OpExecutionContext, config: LaunchPodConfig) -> None:
+@dg.op
+def launch(context: dg.OpExecutionContext, config: LaunchPodConfig) -> None:
     """Start what is missing of one pod and wait until its streamer has a session."""
     with _failures():
         fleet = open_fleet()
@@ -71,8 +71,8 @@ def launch_pod_op(context: dg.OpExecutionContext, config: LaunchPodConfig) -> No
         _wait_until_settled(context, fleet, config.paper_user)
 
 
-@dg.op(name="restart_pod")
-def restart_pod_op(context: dg.OpExecutionContext, config: RestartPodConfig) -> None:
+@dg.op
+def restart(context: dg.OpExecutionContext, config: RestartPodConfig) -> None:
     """Stop one pod or only its streamer, start it again, wait until it has a session."""
     with _failures():
         fleet = open_fleet()
@@ -81,8 +81,8 @@ def restart_pod_op(context: dg.OpExecutionContext, config: RestartPodConfig) -> 
         _wait_until_settled(context, fleet, config.paper_user)
 
 
-@dg.op(name="retire_pod")
-def retire_pod_op(context: dg.OpExecutionContext, config: RetirePodConfig) -> None:
+@dg.op
+def retire(context: dg.OpExecutionContext, config: RetirePodConfig) -> None:
     """Stop one pod, the streamer first; nobody starts it again but a person."""
     with _failures():
         fleet = open_fleet()
@@ -90,8 +90,8 @@ def retire_pod_op(context: dg.OpExecutionContext, config: RetirePodConfig) -> No
         fleet.runtime.retire(config.paper_user)
 
 
-@dg.op(name="rebalance")
-def rebalance_op(context: dg.OpExecutionContext) -> None:
+@dg.op
+def write_plan(context: dg.OpExecutionContext) -> None:
     """Plan which paper user streams which contract; write it when it differs from the newest."""
     from ib_platform.fleet.plan import plan_assignment
     from ib_platform.warehouse.assignments import write_assignment
@@ -183,25 +183,25 @@ def describe(seen: PodObservation) -> dict[str, str | int]:
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
 def launch_pod() -> None:
     """Launch the pod of one paper user: gateway first, then streamer."""
-    launch_pod_op()
+    launch()
 
 
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
 def restart_pod() -> None:
     """Restart the pod of one paper user, or only its streamer."""
-    restart_pod_op()
+    restart()
 
 
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
 def retire_pod() -> None:
     """Stop the pod of one paper user until launch_pod is run by hand."""
-    retire_pod_op()
+    retire()
 
 
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
 def rebalance() -> None:
     """Write the next generation of the assignment, if the plan has changed."""
-    rebalance_op()
+    write_plan()
 
 
 jobs = [launch_pod, restart_pod, retire_pod, rebalance]

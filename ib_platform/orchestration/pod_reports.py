@@ -64,7 +64,7 @@ def _metadata(verdicts: Iterable[PodVerdict]) -> dict[str, str]:
 
 def run_request(action: Action, epoch: int) -> dg.RunRequest:
     """The run that carries out ``action``."""
-    job = "launch_pod" if action.scope is None else "restart_pod"
+    job, op = ("launch_pod", "launch") if action.scope is None else ("restart_pod", "restart")
     config = {"paper_user": action.paper_user, "reason": action.reason}
     tags = {
         "paper_user": action.paper_user,
@@ -76,7 +76,7 @@ def run_request(action: Action, epoch: int) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=action.run_key(epoch),
         job_name=job,
-        run_config={"ops": {job: {"config": config}}},
+        run_config={"ops": {op: {"config": config}}},
         tags=tags,
     )
 

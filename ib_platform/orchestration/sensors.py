@@ -34,9 +34,10 @@ _LONGEST_RUN = timedelta(minutes=5)
     jobs=[launch_pod, restart_pod],
     minimum_interval_seconds=4,
     default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Keeps one healthy pod per paper user: looks at all, decides, requests runs.",
 )
 def pod_fleet(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Keep one healthy pod per paper user: launch what is absent, restart what is beyond cure."""
+    """One tick: observe all pods, decide, request launch_pod and restart_pod, report on change."""
     try:
         fleet = open_fleet()
     except ConfigurationError as error:
@@ -68,12 +69,12 @@ def paper_users_with_runs(instance: dg.DagsterInstance, now: datetime) -> set[st
     records = instance.get_run_records(
         dg.RunsFilter(statuses=_UNFINISHED, created_after=now - _LONGEST_RUN)
     )
-    users = set()
+    users: set[str] = set()
     for record in records:
         run = record.dagster_run
         if run.job_name in _ACTING_JOBS:
-            run_config: Any = run.run_config
-            users.add(str(run_config["ops"][run.job_name]["config"]["paper_user"]))
+            ops: Any = run.run_config["ops"]
+            users.update(str(op["config"]["paper_user"]) for op in ops.values())
     return users
 
 

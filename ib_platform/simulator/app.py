@@ -39,7 +39,9 @@ def build_app(backend: Backend) -> web.Application:
     sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
 
     async def websocket(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=_LARGEST_CLIENT_MESSAGE, compress=False)
+        socket = web.WebSocketResponse(
+            timeout=_SHUTDOWN_SECONDS, max_msg_size=_LARGEST_CLIENT_MESSAGE, compress=False
+        )
         await socket.prepare(request)
         sockets.add(socket)
         await Connection(backend, socket).run()

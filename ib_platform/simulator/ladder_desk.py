@@ -51,6 +51,7 @@ class LadderDesk:
 
     def views_of(self, owner: object) -> Iterator[tuple[int, LadderView]]:
         """The owner's ladders that show the synthetic market."""
-        for (whose, conid), view in list(self._ladders.items()):
-            if whose is owner and view is not None:
-                yield conid, view
+        for key, view in list(self._ladders.items()):
+            # Sending takes time: meanwhile ``ubd`` may have ended the rest.
+            if key[0] is owner and view is not None and key in self._ladders:
+                yield key[1], view

@@ -182,10 +182,8 @@ class Market:
 
     def _keep_depth(self) -> None:
         """Both sides reach ``levels`` ticks from their best price, and no further."""
-        lowest, highest = (
-            self.best_bid - self.parameters.levels,
-            self.best_ask + (self.parameters.levels),
-        )
+        lowest = self.best_bid - self.parameters.levels
+        highest = self.best_ask + self.parameters.levels
         for price in range(min(self._bids) - 1, lowest, -1):
             self._bids[price] = self._level_size()
         for price in range(max(self._asks) + 1, highest):

@@ -20,6 +20,7 @@ from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.paths import PodPaths
+from ib_platform.warehouse.assignments import newest_assignment
 from ib_platform.warehouse.connect import Client, connect, warehouse_errors
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,6 @@ FROM_CLICKHOUSE = "clickhouse"
 FROM_DISK = "disk"
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 10
-_NEWEST = """
-SELECT generation, contracts, paper_users, calendars FROM assignments
-ORDER BY generation DESC, content_hash DESC LIMIT 1
-"""
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -86,22 +83,18 @@ def read_newest(client: Client, settings: ClickHouse, paper_user: str) -> Assign
         WarehouseError: ClickHouse did not answer or refused, or the row cannot be understood.
     """
     with warehouse_errors(settings, "read the newest assignment"):
-        rows = client.query(_NEWEST).result_rows
-    if not rows:
+        newest = newest_assignment(client)
+    if newest is None:
         return None
-    generation, contracts, paper_users, calendars = rows[0]
+    rows = zip(newest.contracts, newest.paper_users, newest.calendars, strict=True)
     try:
-        mine = {
-            contract: CalendarName(calendar)
-            for contract, user, calendar in zip(contracts, paper_users, calendars, strict=True)
-            if user == paper_user
-        }
+        mine = {key: CalendarName(calendar) for key, user, calendar in rows if user == paper_user}
     except ValueError as error:
         raise WarehouseError(
-            f"assignment generation {generation} cannot be understood ({error}). "
+            f"assignment generation {newest.generation} cannot be understood ({error}). "
             "Run `ib-platform rebalance` of this version."
         ) from error
-    return Assignment(generation, mine)
+    return Assignment(newest.generation, mine)
 
 
 class AssignmentWatcher:

@@ -94,11 +94,13 @@ class ContractDesk:
         symbols = {parsed.symbol for parsed in keys.values() if parsed is not None}
         futures = await client.futures(symbols) if symbols else {}
         self._try_again_at = None
+        taken: dict[int, str] = {}
         for key, parsed in keys.items():
             if parsed is None:
                 continue
             try:
                 month = choose_month(parsed, futures, today)
+                _require_different(taken.setdefault(month.conid, key), key, month)
             except ConfigurationError as error:
                 logger.error("%s", error)
                 self._tracker.unresolvable(key, str(error))
@@ -151,3 +153,12 @@ class ContractDesk:
             for key, contract in self._tracker.contracts.items()
             if contract.assigned and contract.conid is not None and contract.problem is None
         }
+
+
+def _require_different(first: str, key: str, month: FutureMonth) -> None:
+    """One conid has one ladder: its frames can belong to one key only."""
+    if first != key:
+        raise ConfigurationError(
+            f"contract {key}: today it is the same contract as {first} (conid {month.conid}, "
+            f"expires {month.expiration}), which is streamed. Remove one of the two months."
+        )

@@ -118,9 +118,13 @@ class Build:
         counts = {}
         for table, stage in self.stages.items():
             counts[table] = self.count(table)
-            self.client.command(
-                f"ALTER TABLE {table} REPLACE PARTITION '{self.trade_date:%Y-%m-%d}' FROM {stage}"
-            )
+            partition = f"PARTITION '{self.trade_date:%Y-%m-%d}'"
+            if counts[table]:
+                change = f"REPLACE {partition} FROM {stage}"
+            else:
+                # ClickHouse refuses to replace from a table without the partition.
+                change = f"DROP {partition}"
+            self.client.command(f"ALTER TABLE {table} {change}")
         return counts
 
 

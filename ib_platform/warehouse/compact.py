@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trade_dates_between
 from ib_platform.warehouse.build import Build, staged
+from ib_platform.warehouse.connect import warehouse_errors
 from ib_platform.warehouse.inputs import date_of, read_surroundings
 from ib_platform.warehouse.quality import Thresholds
 from ib_platform.warehouse.report import DateSpan, build_report, contract_rows, suspect_rows
@@ -124,7 +125,11 @@ def _build(
     span = DateSpan(trade_date, to_ns(begin), to_ns(end), is_open=now < end)
     thresholds = thresholds_of(config)
     version = inputs_version(thresholds)
-    with staged(client, trade_date, tables, _parameters(span, version, now)) as build:
+    doing = f"build of trade date {trade_date}"
+    with (
+        warehouse_errors(config.clickhouse, doing),
+        staged(client, trade_date, tables, _parameters(span, version, now)) as build,
+    ):
         if "builds" in tables:
             # Before anything is read: what arrives from now on makes the date due again.
             _note_inputs(build, span)

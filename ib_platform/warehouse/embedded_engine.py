@@ -26,7 +26,7 @@ from ib_platform.warehouse.embedded_protocol import (
     quote_name,
     quote_string,
 )
-from ib_platform.warehouse.sql_text import InsertHead, first_word
+from ib_platform.warehouse.sql_text import first_word
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Handle:
         """
         if options.database is not None:
             self.run(f"USE {quote_name(options.database)}")
-        settings = {"log_comment": query_id, **options.settings}
+        settings = {**options.settings, "log_comment": query_id}
         pairs = ", ".join(f"{name} = {quote_string(value)}" for name, value in settings.items())
         self.run(f"SET {pairs}")
 
@@ -98,14 +98,6 @@ class Handle:
             return QueryStream(
                 self._connection.send_query(sql, output, params=dict(options.parameters))
             )
-
-    def insert(self, head: InsertHead, options: Options) -> InsertStream:
-        """Open an INSERT that takes its data piece by piece."""
-        for name, value in options.parameters.items():
-            self.run(f"SET param_{name} = {quote_string(value)}")
-        sql = head.sql.encode("latin-1")
-        with _engine_errors():
-            return InsertStream(self._connection.send_insert(sql, head.format))
 
     def state(self, options: Options) -> list[str]:
         """Statements that bring back what ``prepare(options)`` is about to change."""
@@ -142,27 +134,6 @@ class QueryStream:
     def cancel(self) -> None:
         with _engine_errors():
             self._result.cancel()
-
-
-class InsertStream:
-    """A running INSERT. Its rows count when ``finish`` returns; ``cancel`` drops what the engine
-    still holds. Blocks of a very large insert may be stored by then: hence tokens and retries."""
-
-    def __init__(self, inserter: Any) -> None:
-        self._inserter = inserter
-
-    def append(self, data: bytes) -> None:
-        with _engine_errors():
-            self._inserter.append(data)
-
-    def finish(self) -> Counts:
-        with _engine_errors():
-            result = self._inserter.finish()
-            return Counts(written_rows=result.rows_written, written_bytes=result.bytes_written)
-
-    def cancel(self) -> None:
-        with _engine_errors():
-            self._inserter.cancel()
 
 
 class _Session:
@@ -244,12 +215,12 @@ class Engine:
         for session in sessions:
             session.handle.close()
 
-    def kill(self, query_id: str | None = None) -> None:
-        """Cancel the statement of a request, or all of them."""
+    def kill(self, query_id: str | None = None) -> bool:
+        """Cancel the statement of a request, or all of them; whether there was one."""
         which = "1" if query_id is None else f"Settings['log_comment'] = {quote_string(query_id)}"
         killer = self._open()
         try:
-            killer.run(f"KILL QUERY WHERE query_id != queryID() AND {which} ASYNC")
+            return bool(killer.run(f"KILL QUERY WHERE query_id != queryID() AND {which} ASYNC"))
         finally:
             killer.close()
 

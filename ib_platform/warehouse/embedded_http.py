@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from ib_platform.warehouse.embedded_codings import Encoder, encoder_for
 from ib_platform.warehouse.embedded_engine import Counts, Engine, Handle
+from ib_platform.warehouse.embedded_insert import InsertStream
 from ib_platform.warehouse.embedded_protocol import (
     ABORTED,
     CANNOT_READ_ALL_DATA,
@@ -37,6 +38,7 @@ from ib_platform.warehouse.sql_text import (
     find_insert_head,
     is_read,
     split_statements,
+    tokens,
 )
 
 T = TypeVar("T")
@@ -126,6 +128,9 @@ class Endpoint:
         sql = await asked.complete_sql(start)
         text = sql.decode("latin-1")
         count = len(split_statements(text))
+        # chDB takes NUL for the end of the statement and would leave out what follows.
+        if any(token.text == "\0" for token in tokens(text)):
+            raise EngineError.of(SYNTAX_ERROR, "a NUL byte outside of a string")
         if count == 0:
             return web.Response(text="Ok.\n")
         if count > 1:
@@ -136,7 +141,9 @@ class Endpoint:
 
     async def _insert(self, asked: Asked, head: InsertHead, data: bytes) -> web.Response:
         async with self._lease(asked, head.sql) as handle:
-            stream = await self._call(handle.insert, head, asked.options)
+            stream = await self._call(
+                InsertStream, self._engine, handle, head, asked.options, asked.query_id
+            )
             try:
                 while data:
                     await self._call(stream.append, data)

@@ -42,9 +42,11 @@ class Token:
 
 @dataclass(frozen=True)
 class InsertHead:
-    """An INSERT whose data follow inline: its SQL without format, the format, where data begin."""
+    """An INSERT whose data follow: ``INSERT INTO t (a)``, its SETTINGS clause, which may be empty,
+    the format of the data and where they begin."""
 
     sql: str
+    settings: str
     format: str
     data_start: int
 
@@ -92,30 +94,39 @@ def is_read(sql: str) -> bool:
 
 
 def find_insert_head(sql: str) -> InsertHead | None:
-    """The head of ``INSERT ... FORMAT name <data>`` or ``INSERT ... VALUES <data>``; None for
-    everything else. ``sql`` may end within the data, which need not be text."""
+    """The head of ``INSERT ... FORMAT name <data>``; None for everything else, VALUES included,
+    which the engine reads as part of the statement. ``sql`` may end within the data, which need
+    not be text."""
     previous = ""
+    settings: int | None = None
     for token in _outer_tokens(sql):
         word = token.word
         if not previous and word != "INSERT":
             return None
-        if word in ("SELECT", "WITH", "INFILE"):
-            return None
-        if word == "VALUES" and previous not in _NAMES_A_TABLE:
-            return InsertHead(sql[: token.start].rstrip(), "Values", token.end)
-        if word == "FORMAT" and previous not in _NAMES_A_TABLE:
-            return _head_with_format(sql, token)
+        if previous not in _NAMES_A_TABLE:
+            if word in ("SELECT", "WITH", "VALUES", "INFILE"):
+                return None
+            if word == "SETTINGS":
+                settings = token.start
+            if word == "FORMAT":
+                return _head(sql, token, settings)
         previous = word or token.kind
     return None
 
 
-def _head_with_format(sql: str, token: Token) -> InsertHead | None:
+def _head(sql: str, token: Token, settings: int | None) -> InsertHead | None:
     name = next(tokens(sql[token.end : token.end + 200]), None)
     if name is None or name.kind != "word":
         return None
     end = token.end + name.end
     after = _AFTER_FORMAT.match(sql, end)
-    return InsertHead(sql[: token.start].rstrip(), name.text, after.end() if after else end)
+    settings = token.start if settings is None else settings
+    return InsertHead(
+        sql[:settings].rstrip(),
+        sql[settings : token.start].rstrip(),
+        name.text,
+        after.end() if after else end,
+    )
 
 
 def find_format(sql: str) -> str | None:

@@ -22,7 +22,7 @@ from ib_platform_tests.fleet.pods import Pods, standin_command
 from ib_platform_tests.support import wait_until
 
 LAUNCHER = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from ib_platform.config import load_config
 from ib_platform.errors import PlatformInUseError
@@ -34,11 +34,13 @@ try:
     print("launched")
 except PlatformInUseError as error:
     print("refused", error)
+sys.stdout.flush()
+os.kill(os.getpid(), signal.SIGKILL)  # as a run process may end
 """
 
 
 def launch_elsewhere(pods: Pods) -> subprocess.Popen[str]:
-    """Launch pod alpha from another process, which then ends."""
+    """Launch pod alpha from another process, which is then killed."""
     command = [sys.executable, "-c", LAUNCHER, str(pods.config_file)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -87,7 +89,7 @@ def test_four_launchers_at_once_start_exactly_one_pod(pods: Pods) -> None:
     assert len(pods.processes_left()) == 2
 
 
-def test_a_pod_outlives_its_launcher(pods: Pods) -> None:
+def test_a_pod_outlives_its_killed_launcher(pods: Pods) -> None:
     launcher = launch_elsewhere(pods)
     assert launcher.communicate(timeout=120)[0] == "launched\n"
     assert pods.wait_settled().gateway.running

@@ -18,6 +18,7 @@ from ib_platform.ibkr.certificate import client_ssl_context, ensure_certificate
 from ib_platform.simulator.app import listening
 from ib_platform.simulator.backend import Backend, Behaviour
 from ib_platform.simulator.ladder_view import LadderParameters
+from ib_platform.simulator.market import MarketParameters
 from ib_platform.simulator.session import SessionParameters
 
 TIMEOUT = 60.0
@@ -36,6 +37,7 @@ QUICK = Behaviour(
     greeting_delay=0.02,
     heartbeat_every=0.2,
     session=SessionParameters(authentication_delay=0.05),
+    market=MarketParameters(quiet_rate=60.0, busy_rate=100.0),
     ladder=LadderParameters(answer_delay=(0.05, 0.1), depth_delay=(0.1, 0.2)),
 )
 
@@ -107,6 +109,13 @@ async def receive_until(
         while not messages or not wanted(messages[-1]):
             messages.append(json.loads(await receive(socket)))
     return messages
+
+
+async def slots_free(client: Client, backend: Backend) -> None:
+    """Wait until no ladder is open."""
+    async with asyncio.timeout(TIMEOUT):
+        while len(backend.ladders):
+            await client.json("GET", "/simulator/record")
 
 
 def of_topic(prefix: str) -> Callable[[dict[str, Any]], bool]:

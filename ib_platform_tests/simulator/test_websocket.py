@@ -26,6 +26,7 @@ from ib_platform_tests.simulator.client import (
     receive,
     receive_until,
     simulated,
+    slots_free,
 )
 
 Socket = aiohttp.ClientWebSocketResponse[bool]
@@ -185,9 +186,7 @@ async def test_slots_belong_to_the_session_and_come_free(tmp_path: Path) -> None
         await second.send_str(f"sbd+{ACCOUNT}+{gold}")
         assert await topics_of_beats(second, 3) == []
         await first.close()
-        async with asyncio.timeout(TIMEOUT):
-            while len(backend.ladders):
-                await asyncio.sleep(0.01)
+        await slots_free(client, backend)
         await second.send_str(f"sbd+{ACCOUNT}+{gold}")
         await ladder_frame(second, gold)
 
@@ -314,9 +313,7 @@ async def test_rude_clients_take_nothing_down(pair: tuple[Client, Backend]) -> N
     transport: Any = vanishing.get_extra_info("transport") or vanishing._conn.transport  # type: ignore[union-attr]
     transport.abort()
     decent = await client.greeted()
-    async with asyncio.timeout(TIMEOUT):
-        while len(backend.ladders):
-            await asyncio.sleep(0.01)
+    await slots_free(client, backend)
     await decent.send_str(f"sbd+{ACCOUNT}+{conid}")
     await ladder_frame(decent, conid)
 

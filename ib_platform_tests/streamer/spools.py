@@ -9,7 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ib_platform.config import ClickHouse
+import msgspec
+
+from ib_platform.config import ClickHouse, Limits
+from ib_platform.states import StreamEventKind
+from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.segments import list_segments, read_chunk, size_of
 from ib_platform.streamer.spool import Spool
@@ -67,6 +71,30 @@ def stored_seqs(settings: ClickHouse, run_id: str) -> list[int]:
     """The seq of every stored row of the run, as stored: duplicates show."""
     sql = f"SELECT seq FROM frames WHERE run_id = '{run_id}' ORDER BY seq"
     return [row[0] for row in query(settings, sql)]
+
+
+SMALL = Limits(load_rows=50, load_every=0.02)
+
+
+def loader_of(spool: Spool, settings: ClickHouse, limits: Limits = SMALL, **more: Any) -> Loader:
+    return Loader(spool, settings, limits, **more)
+
+
+def events(settings: ClickHouse, kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """(run id, detail) of the stored events of a kind, in their order."""
+    sql = (
+        f"SELECT run_id, detail FROM stream_events WHERE kind = '{kind}' ORDER BY run_id, event_no"
+    )
+    return [(run_id, msgspec.json.decode(detail)) for run_id, detail in query(settings, sql)]
+
+
+def died_run(folder: Path, payloads: list[bytes], **options: Any) -> str:
+    """A run that ended without a word."""
+    spool = open_spool(folder, **options)
+    spool.append_event(StreamEventKind.RUN_STARTED)
+    append(spool, payloads)
+    spool.close()
+    return spool.run_id
 
 
 class RunProcess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,8 +19,10 @@ SECOND = replace(FIRST, paper_users=("beta", "beta"))
 
 
 @pytest.fixture
-def client(warehouse: ClickHouse) -> Client:
-    return connect(warehouse, role="tests")
+def client(warehouse: ClickHouse) -> Iterator[Client]:
+    connected = connect(warehouse, role="tests")
+    yield connected
+    connected.close()
 
 
 def test_before_the_first_there_is_none(client: Client) -> None:

@@ -98,9 +98,11 @@ def test_what_a_retry_may_cure(error: Exception, transient: bool) -> None:
 
 def test_errors_become_ours_and_keep_their_cause() -> None:
     settings = ClickHouse(host="db.example", port=9000)
-    with pytest.raises(WarehouseError, match="db.example:9000: load frames") as caught:
-        with warehouse_errors(settings, "load frames"):
-            raise DatabaseError("Code: 252. DB::Exception: Too many parts", code=252)
+    with (
+        pytest.raises(WarehouseError, match="db.example:9000: load frames") as caught,
+        warehouse_errors(settings, "load frames"),
+    ):
+        raise DatabaseError("Code: 252. DB::Exception: Too many parts", code=252)
     assert is_transient(caught.value)
     assert error_code(caught.value) == 252
     assert 252 in TRANSIENT_CODES

@@ -39,34 +39,23 @@ def test_statements_end_at_semicolons_outside_quotes(sql: str, expected: list[st
 @pytest.mark.parametrize(
     ("sql", "head", "name", "data"),
     [
-        (
-            "INSERT INTO t (a, b) FORMAT Native\n\x01\x02",
-            "INSERT INTO t (a, b)",
-            "Native",
-            "\x01\x02",
-        ),
+        ("INSERT INTO t (a) FORMAT Native\n\x01\x02", "INSERT INTO t (a)", "Native", "\x01\x02"),
         ("insert into t format TSV 1\t2\n", "insert into t", "TSV", "1\t2\n"),
         ("INSERT INTO t FORMAT Native\n\n\x00", "INSERT INTO t", "Native", "\n\x00"),
-        (
-            "INSERT INTO t SETTINGS async_insert = 0 FORMAT CSV\n1",
-            "INSERT INTO t SETTINGS async_insert = 0",
-            "CSV",
-            "1",
-        ),
-        (
-            "INSERT INTO `format`.t(`values`)VALUES (1)",
-            "INSERT INTO `format`.t(`values`)",
-            "Values",
-            " (1)",
-        ),
+        ("INSERT INTO `values`.t(`format`)FORMAT X", "INSERT INTO `values`.t(`format`)", "X", ""),
         ("INSERT INTO format FORMAT CSV\n1", "INSERT INTO format", "CSV", "1"),
         ("/* x */ INSERT INTO t FORMAT CSV\r\n1", "/* x */ INSERT INTO t", "CSV", "1"),
         ("INSERT INTO t FORMAT CSV", "INSERT INTO t", "CSV", ""),
     ],
 )
 def test_heads_of_inserts_with_data(sql: str, head: str, name: str, data: str) -> None:
-    found = find_insert_head(sql)
-    assert found == InsertHead(head, name, len(sql) - len(data))
+    assert find_insert_head(sql) == InsertHead(head, "", name, len(sql) - len(data))
+
+
+def test_a_head_with_settings() -> None:
+    sql = "INSERT INTO t SETTINGS async_insert = 0, x = 'FORMAT' FORMAT CSV\n1"
+    settings = "SETTINGS async_insert = 0, x = 'FORMAT'"
+    assert find_insert_head(sql) == InsertHead("INSERT INTO t", settings, "CSV", len(sql) - 1)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +64,7 @@ def test_heads_of_inserts_with_data(sql: str, head: str, name: str, data: str) -
         "SELECT 1 FORMAT Native",
         "INSERT INTO t SELECT 1 FORMAT Native",
         "INSERT INTO t WITH 1 AS x SELECT x",
+        "INSERT INTO t VALUES (1, 'FORMAT CSV')",
         "INSERT INTO t (a) FROM INFILE 'x' FORMAT CSV",
         "INSERT INTO t (SELECT 1)",
         "INSERT INTO t (a)",

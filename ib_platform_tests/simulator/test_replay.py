@@ -1,0 +1,328 @@
+"""Playing a capture through real sockets: every byte, in order, once, across reconnects."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ib_platform.config import PlatformConfig
+from ib_platform.errors import ConfigurationError
+from ib_platform.ibkr.certificate import client_ssl_context, ensure_certificate
+from ib_platform.simulator.app import run_simulator
+from ib_platform.simulator.backend import Behaviour
+from ib_platform.simulator.capture import Capture, RecordedMessage
+from ib_platform.simulator.replay import Outlets, Replay
+from ib_platform_tests.simulator.client import (
+    QUICK,
+    TIMEOUT,
+    Client,
+    client_of,
+    of_topic,
+    receive,
+    receive_until,
+)
+from ib_platform_tests.support import (
+    CAPTURE_CONID,
+    capture_ladder_payloads,
+    capture_messages,
+    capture_path,
+    free_port,
+    make_config,
+)
+
+SUBSCRIBE = f"sbd+DU1000001+{CAPTURE_CONID}"
+INBOUND = [m["msg"].encode() for m in capture_messages() if m["dir"] == "in"]
+# No frame of the simulator's own mixes in: its heartbeats are far away.
+WITHOUT_BEATS = Behaviour(
+    cadence=QUICK.cadence, greeting_delay=QUICK.greeting_delay, session=QUICK.session
+)
+
+
+def replaying(folder: Path, **options: Any) -> PlatformConfig:
+    simulator = {"replay": capture_path(), "speed": 1e9, "max_pause": 0.001} | options
+    return make_config(folder, gateway={"simulator": simulator})
+
+
+@asynccontextmanager
+async def running(
+    config: PlatformConfig, paper_user: str = "alpha", behaviour: Behaviour = WITHOUT_BEATS
+) -> AsyncIterator[Client]:
+    """``run_simulator`` in this process, authenticated, ended by cancelling it."""
+    folder = config.runtime.state_dir
+    certificate, key, port = folder / "gateway.pem", folder / "gateway.key", free_port()
+    ensure_certificate(certificate, key)
+    task = asyncio.create_task(
+        run_simulator(
+            config,
+            paper_user,
+            certificate=certificate,
+            private_key=key,
+            port=port,
+            behaviour=behaviour,
+        )
+    )
+    try:
+        async with client_of(port, client_ssl_context(certificate)) as client:
+            await listening_at(client, task)
+            await client.authenticate()
+            yield client
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def listening_at(client: Client, task: asyncio.Task[None]) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        while not task.done():
+            try:
+                await client.json("GET", "/tickle")
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.01)
+            else:
+                return
+    await task
+
+
+async def done(client: Client) -> dict[str, Any]:
+    """The record, once the replay is over."""
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            record: dict[str, Any] = await client.json("GET", "/simulator/record")
+            if record["replay"]["done"]:
+                return record
+
+
+async def receive_all(socket: aiohttp.ClientWebSocketResponse[bool], count: int) -> list[bytes]:
+    async with asyncio.timeout(TIMEOUT):
+        return [await receive(socket) for _ in range(count)]
+
+
+async def test_every_inbound_message_byte_for_byte_and_in_order(tmp_path: Path) -> None:
+    async with running(replaying(tmp_path)) as client:
+        socket = await client.greeted()
+        await socket.send_str(SUBSCRIBE)
+        assert await receive_all(socket, len(INBOUND)) == INBOUND
+        record = await done(client)
+    ladders = len(capture_ladder_payloads())
+    assert record["ladder_frames_sent"] == {str(CAPTURE_CONID): ladders}
+    assert record["replay"] == {"total": len(INBOUND), "sent": len(INBOUND), "done": True}
+    assert record["frames_sent"] == len(INBOUND) + 3, "and the greeting"
+
+
+async def test_nothing_is_played_before_the_first_ladder_request(tmp_path: Path) -> None:
+    async with running(replaying(tmp_path)) as client:
+        socket = await client.greeted()
+        for text in ("tic", f'smd+{CAPTURE_CONID}+{{"fields":["31"]}}', "ubd+DU1000001", "tic"):
+            await socket.send_str(text)
+        for topic in ("tic", "ubd", "tic"):
+            assert json.loads(await receive(socket))["topic"] == topic
+        record = await client.json("GET", "/simulator/record")
+        assert record["replay"] == {"total": len(INBOUND), "sent": 0, "done": False}
+
+
+async def test_further_requests_do_not_restart_it(tmp_path: Path) -> None:
+    async with running(replaying(tmp_path)) as client:
+        socket = await client.greeted()
+        received = []
+        for _ in range(30):
+            await socket.send_str(SUBSCRIBE)
+            received += await receive_all(socket, 100)
+        await socket.send_str("ubd+DU1000001")
+        received += await receive_all(socket, len(INBOUND) - len(received))
+        assert received == INBOUND
+        await done(client)
+        await socket.send_str(SUBSCRIBE)
+        await socket.send_str("tic")
+        assert json.loads(await receive(socket))["topic"] == "tic"
+
+
+async def test_it_goes_on_after_a_reconnect(tmp_path: Path) -> None:
+    """The capture is slowed, so that most of it is still to come when the client leaves."""
+    async with running(replaying(tmp_path, speed=1e4, max_pause=0.01)) as client:
+        first = await client.greeted()
+        await first.send_str(SUBSCRIBE)
+        received = await receive_all(first, 200)
+        await first.close()
+        second = await client.connect()
+        greeting = await receive_all(second, 3)
+        assert [json.loads(text)["topic"] for text in greeting] == ["system", "act", "sts"]
+        rest: list[bytes] = []
+        async with asyncio.timeout(TIMEOUT):
+            while not rest or rest[-1] != INBOUND[-1]:
+                rest.append(await receive(second))
+    # What was under way to the first websocket when it closed went to it, and counts as sent.
+    lost = len(INBOUND) - len(received) - len(rest)
+    assert received == INBOUND[:200]
+    assert rest == INBOUND[-len(rest) :]
+    assert 0 <= lost < 100
+
+
+async def test_messages_wait_while_no_websocket_is_open(tmp_path: Path) -> None:
+    config = replaying(tmp_path, speed=1.0, max_pause=0.2)
+    async with running(config) as client:
+        first = await client.greeted()
+        await first.send_str(SUBSCRIBE)
+        received = await receive_all(first, 2)
+        await first.close()
+        # From here on nobody listens, so nothing is sent.
+        sent = await sent_so_far(client)
+        second = await client.greeted()
+        received += await receive_all(second, 3)
+        assert received[-3:] == INBOUND[sent : sent + 3]
+
+
+async def sent_so_far(client: Client) -> int:
+    record = await client.json("GET", "/simulator/record")
+    sent: int = record["replay"]["sent"]
+    return sent
+
+
+async def test_the_front_month_has_the_recorded_conid(tmp_path: Path) -> None:
+    async with running(replaying(tmp_path)) as client:
+        months = (await client.json("GET", "/trsrv/futures?symbols=CL"))["CL"]
+        front = min(months, key=lambda month: month["expirationDate"])
+        assert front["conid"] == CAPTURE_CONID
+        assert sum(month["conid"] == CAPTURE_CONID for month in months) == 1
+        info = await client.json("GET", f"/iserver/contract/{CAPTURE_CONID}/info-and-rules")
+        assert (info["symbol"], info["exchange"]) == ("CL", "NYMEX")
+        assert info["rules"]["increment"] == 0.01
+
+
+async def test_other_contracts_keep_the_synthetic_market(tmp_path: Path) -> None:
+    config = replaying(tmp_path, speed=1.0, max_pause=None)
+    async with running(config, behaviour=QUICK) as client:
+        months = (await client.json("GET", "/trsrv/futures?symbols=ES"))["ES"]
+        conid = min(months, key=lambda month: month["expirationDate"])["conid"]
+        socket = await client.greeted()
+        await socket.send_str(SUBSCRIBE)
+        await socket.send_str(f'smd+{CAPTURE_CONID}+{{"fields":["31"]}}')
+        await socket.send_str(f"sbd+DU1000001+{conid}")
+        messages = await receive_until(socket, of_topic(f"sbd+DU1000001+{conid}"))
+        messages += await receive_until(socket, lambda message: "hb" in message)
+        synthetic = [m for m in messages if str(CAPTURE_CONID) in str(m.get("topic"))]
+        assert synthetic == [], "this contract shows the recording and nothing else"
+
+
+async def test_other_paper_users_keep_the_synthetic_market(tmp_path: Path) -> None:
+    async with running(replaying(tmp_path), "beta", QUICK) as client:
+        months = (await client.json("GET", "/trsrv/futures?symbols=CL"))["CL"]
+        conid = min(months, key=lambda month: month["expirationDate"])["conid"]
+        assert conid != CAPTURE_CONID
+        assert (await client.json("GET", "/simulator/record"))["replay"] is None
+        socket = await client.greeted()
+        await socket.send_str(f"sbd+DU1000002+{conid}")
+        await receive_until(socket, of_topic(f"sbd+DU1000002+{conid}"))
+
+
+async def test_another_paper_user_can_play_it(tmp_path: Path) -> None:
+    config = replaying(tmp_path, replay_paper_user="beta")
+    async with running(config, "beta") as client:
+        socket = await client.greeted()
+        await socket.send_str(f"sbd+DU1000002+{CAPTURE_CONID}")
+        assert await receive_all(socket, 50) == INBOUND[:50], "as recorded, account and all"
+    async with running(config, "alpha") as client:
+        assert (await client.json("GET", "/simulator/record"))["replay"] is None
+
+
+@pytest.mark.parametrize("text", ["not json\n", '{"t":"2026-01-01T00:00:00Z","dir":"in"}\n'])
+async def test_a_bad_capture_is_refused_before_the_port_opens(tmp_path: Path, text: str) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"bad\.jsonl, line 1"):
+        async with running(replaying(tmp_path, replay=bad)):
+            pass
+
+
+async def test_a_capture_of_an_unlisted_symbol_is_refused(tmp_path: Path) -> None:
+    lines = ['{"topic":"sbd+DU1+42","data":[]}', '{"topic":"smd+42","55":"XYZ"}']
+    strange = tmp_path / "strange.jsonl"
+    strange.write_text(
+        "".join(
+            json.dumps({"t": "2026-01-01T00:00:00Z", "dir": "in", "msg": text}) + "\n"
+            for text in lines
+        )
+    )
+    with pytest.raises(ConfigurationError, match="plays XYZ .* Known symbols: CL, ES"):
+        async with running(replaying(tmp_path, replay=strange)):
+            pass
+
+
+def capture_of(*pauses: float) -> Capture:
+    messages = tuple(RecordedMessage(p, str(n).encode()) for n, p in enumerate(pauses))
+    return Capture(messages, 42, "CL")
+
+
+@pytest.mark.parametrize(
+    ("speed", "max_pause", "pauses"),
+    [
+        (1.0, None, [0.0, 2.0, 600.0]),
+        (60.0, None, [0.0, 2 / 60, 10.0]),
+        (60.0, 0.5, [0.0, 2 / 60, 0.5]),
+        (0.5, None, [0.0, 4.0, 1200.0]),
+        (0.5, 3.0, [0.0, 3.0, 3.0]),
+    ],
+)
+def test_pauses_are_scaled_and_cut(
+    speed: float, max_pause: float | None, pauses: list[float]
+) -> None:
+    replay = Replay(capture_of(0.0, 2.0, 600.0), speed=speed, max_pause=max_pause)
+    assert [replay.pause_before(number) for number in range(replay.total)] == pauses
+
+
+def test_the_demo_replay_lasts_about_a_hundred_seconds() -> None:
+    from ib_platform.simulator.capture import load_capture
+
+    replay = Replay(load_capture(capture_path()), speed=60, max_pause=0.5)
+    assert 60 < sum(replay.pause_before(number) for number in range(replay.total)) < 120
+
+
+class ListOutlet:
+    """An outlet that breaks after some messages."""
+
+    def __init__(self, breaks_after: int) -> None:
+        self.received: list[bytes] = []
+        self.broken = asyncio.Event()
+        self._left = breaks_after
+
+    async def send(self, payload: bytes) -> None:
+        if self._left == 0:
+            self.broken.set()
+            raise ConnectionResetError
+        self._left -= 1
+        self.received.append(payload)
+
+
+async def test_a_failed_send_is_repeated_on_the_next_websocket() -> None:
+    replay = Replay(capture_of(*[0.0] * 10), speed=1, max_pause=None)
+    outlets, first, second = Outlets(), ListOutlet(4), ListOutlet(100)
+    outlets.add(first)
+    replay.start()
+    playing = asyncio.create_task(replay.run(outlets))
+    async with asyncio.timeout(TIMEOUT):
+        await first.broken.wait()
+        assert replay.sent == 4, "what could not be written does not count"
+        outlets.add(second)
+        await playing
+    assert first.received + second.received == [str(n).encode() for n in range(10)]
+    assert replay.sent == replay.total
+
+
+async def test_the_newest_websocket_gets_the_messages() -> None:
+    outlets, old, new = Outlets(), ListOutlet(9), ListOutlet(9)
+    outlets.add(old)
+    outlets.add(new)
+    assert await outlets.newest() is new
+    outlets.remove(new)
+    assert await outlets.newest() is old
+    outlets.remove(old)
+    outlets.remove(old)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(outlets.newest(), 0.01)

@@ -1,0 +1,156 @@
+"""Bars in plain Python: the same definitions as queries/bars.sql, written for clarity, not speed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from ib_platform.marketdata.bars import BarSize
+from ib_platform.marketdata.calendar import trade_date_span
+from ib_platform.marketdata.prices import to_decimal
+from ib_platform_tests.warehouse.recording import SECOND, Recorder, State, trade_date
+
+
+@dataclass(frozen=True)
+class TwinSpell:
+    """How long an epoch was followed, not clipped to the trade date."""
+
+    begin: int
+    end: int
+    ended_by: str
+
+
+def spells_of(recorder: Recorder) -> dict[tuple[int, int], TwinSpell]:
+    """(conid, epoch) -> spell of one run."""
+    epochs: dict[tuple[int, int], list[State]] = defaultdict(list)
+    for state in recorder.states:
+        epochs[(state.conid, state.update.epoch)].append(state)
+    spells = {}
+    for (conid, epoch), states in epochs.items():
+        last = states[-1]
+        following = epochs.get((conid, epoch + 1))
+        end, by = max(recorder.last_at, last.at), "run_end"
+        if following is not None:
+            end, by = following[0].at, "next_epoch"
+        for event in recorder.events:
+            concerned = event.kind == "disconnected" or (
+                event.kind == "unsubscribed" and event.conid == conid
+            )
+            if concerned and event.after_seq > last.seq:
+                if following is None or event.at <= following[0].at:
+                    end, by = event.at, event.kind
+                break
+        spells[(conid, epoch)] = TwinSpell(states[0].at, max(end, last.at), by)
+    return spells
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """A state, the instant until which it lasted, and the state of its run before it."""
+
+    state: State
+    until: int
+    before: Lasting | None
+
+    @property
+    def spread(self) -> int:
+        touch = self.state.touch
+        return touch.ask - touch.bid if touch.ask is not None and touch.bid is not None else 0
+
+
+def lasting_states(recorder: Recorder) -> list[Lasting]:
+    spells = spells_of(recorder)
+    by_conid: dict[int, list[State]] = defaultdict(list)
+    for state in recorder.states:
+        by_conid[state.conid].append(state)
+    answer = []
+    for states in by_conid.values():
+        before: Lasting | None = None
+        for state, following in zip(states, [*states[1:], None], strict=True):
+            if following is not None and following.update.epoch == state.update.epoch:
+                until = following.at
+            else:
+                until = spells[(state.conid, state.update.epoch)].end
+            before = Lasting(state, until, before)
+            answer.append(before)
+    return answer
+
+
+def bars_of(recorders: Sequence[Recorder], day: date) -> dict[tuple[int, str, int], dict[str, Any]]:
+    """(conid, bar size, start in seconds) -> columns that need neither gaps nor coverage."""
+    begin, end = (int(instant.timestamp()) for instant in trade_date_span(day))
+    members: dict[tuple[int, str, int, int], list[Lasting]] = defaultdict(list)
+    for recorder in recorders:
+        for lasting in lasting_states(recorder):
+            if trade_date(lasting.state.at) != day:
+                continue
+            for size in BarSize:
+                start, stop = begin, end
+                if size is not BarSize.DAY:
+                    grid = lasting.state.at // SECOND // size.seconds * size.seconds
+                    start, stop = max(begin, grid), min(end, grid + size.seconds)
+                members[(lasting.state.conid, size.value, start, stop)].append(lasting)
+    return {
+        (conid, size, start): _bar(found, start * SECOND, stop * SECOND)
+        for (conid, size, start, stop), found in members.items()
+    }
+
+
+def _bar(members: list[Lasting], start: int, stop: int) -> dict[str, Any]:
+    members = sorted(members, key=lambda m: (m.state.at, m.state.run_id, m.state.seq))
+    sided = [m for m in members if m.state.touch.two_sided]
+    mids = [Decimal(m.state.touch.bid + m.state.touch.ask) / 2 / SECOND for m in sided]  # type: ignore[operator]
+    close = members[-1].state.touch
+    time = weight = crossed = 0
+    for member in members:
+        spells = [(member, member.state.at, member.until)]
+        if member.before is not None and member.before.state.at < start:
+            spells.append((member.before, start, member.before.until))
+        for held, since, until in spells:
+            if held.state.touch.two_sided:
+                length = max(0, min(until, stop) - since)
+                time += length
+                weight += held.spread * length
+                crossed += length * held.state.touch.crossed
+    both = None
+    if close.bid_size is not None and close.ask_size is not None:
+        both = close.bid_size + close.ask_size
+    return {
+        "bar_end": datetime.fromtimestamp(stop // SECOND, UTC),
+        "frames": len(members),
+        "states": len(sided),
+        "one_sided_states": sum(
+            (m.state.touch.bid is None) != (m.state.touch.ask is None) for m in members
+        ),
+        "empty_states": sum(m.state.touch.bid is m.state.touch.ask is None for m in members),
+        "crossed_states": sum(m.state.touch.crossed for m in members),
+        "locked_states": sum(m.state.touch.locked for m in members),
+        "warm_up_states": sum(not m.state.complete for m in members),
+        "mid_open": mids[0] if mids else None,
+        "mid_high": max(mids, default=None),
+        "mid_low": min(mids, default=None),
+        "mid_close": mids[-1] if mids else None,
+        "bid_close": None if close.bid is None else to_decimal(close.bid),
+        "ask_close": None if close.ask is None else to_decimal(close.ask),
+        "bid_size_close": close.bid_size,
+        "ask_size_close": close.ask_size,
+        "spread_mean": sum(m.spread for m in sided) / len(sided) / 1e9 if sided else None,
+        "spread_time_weighted": weight / time / 1e9 if time else None,
+        "spread_max": max((to_decimal(m.spread) for m in sided), default=None),
+        "two_sided_seconds": time / 1e9,
+        "crossed_seconds": crossed / 1e9,
+        "microprice_close": (
+            None
+            if both is None
+            else (close.ask * close.bid_size + close.bid * close.ask_size) / both / 1e9  # type: ignore[operator]
+        ),
+        "touch_depth_close": both,
+        "imbalance_close": None if both is None else (close.bid_size - close.ask_size) / both,  # type: ignore[operator]
+        "warm_up": any(not m.state.complete for m in members),
+        "one_sided": len(sided) < len(members),
+    }
+
