@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def rebalance(config_file: Path | None) -> None:
 
     config = load_config(config_file)
     assignment = plan_assignment(config)
-    client = connect(config.clickhouse)
-    generation = write_assignment(client, assignment, config.limits.start_grace)
+    with closing(connect(config.clickhouse)) as client:
+        generation = write_assignment(client, assignment, config.limits.start_grace)
     for contract, user in zip(assignment.contracts, assignment.paper_users, strict=True):
         click.echo(f"{contract} -> {user}")
     new = f"generation {generation} written" if generation else "unchanged, nothing written"
@@ -176,8 +177,12 @@ def compact(config_file: Path | None, trade_date: str | None) -> None:
         day = date.fromisoformat(trade_date) if trade_date else trade_date_of(datetime.now(UTC))
     except ValueError as error:
         raise click.BadParameter(f"{trade_date!r} is not a date like 2026-11-23") from error
-    built = finalize(connect(config.clickhouse), config, day)
-    click.echo(f"{day}: {built}")
+    with closing(connect(config.clickhouse)) as client:
+        built = finalize(client, config, day)
+    state = "preliminary, the date is still open" if built.preliminary else "final"
+    click.echo(f"trade date {day} ({state}), inputs version {built.inputs_version}")
+    for table, rows in built.rows.items():
+        click.echo(f"{table:16} {rows:>12,} rows")
 
 
 @main.command()

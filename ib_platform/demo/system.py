@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from ib_platform.config import CONFIG_VARIABLE, PlatformConfig
@@ -45,11 +46,8 @@ class DemoSystem:
         applied = migrate(self._config.clickhouse)
         self._say(f"schema ready ({len(applied)} migrations applied)")
         assignment = plan_assignment(self._config)
-        client = connect(self._config.clickhouse)
-        try:
+        with closing(connect(self._config.clickhouse)) as client:
             write_assignment(client, assignment, self._config.limits.start_grace)
-        finally:
-            client.close()
         for contract, user in zip(assignment.contracts, assignment.paper_users, strict=True):
             self._say(f"{contract} is assigned to {user}")
 

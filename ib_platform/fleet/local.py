@@ -56,7 +56,9 @@ class LocalRuntime:
         self._config_file = config_file.resolve()
         self._command_of = command_of
         deadline = config.limits.shutdown_deadline
-        self._lock_timeout = 4 * deadline if lock_timeout is None else lock_timeout
+        # A container may flush for the whole deadline: it ends some time after it.
+        self._stop_deadline = 1.5 * deadline
+        self._lock_timeout = 6 * deadline if lock_timeout is None else lock_timeout
 
     def observe(self, paper_users: Iterable[str]) -> list[PodObservation]:
         """All pods at once, in threads: two health calls of one ``health_timeout`` each."""
@@ -172,7 +174,7 @@ class LocalRuntime:
         line = end_container(
             processes.read_record(path),
             self._mark(paper_user, container),
-            self._config.limits.shutdown_deadline,
+            self._stop_deadline,
         )
         path.unlink(missing_ok=True)
         return None if line is None else f"{container.value} of {paper_user}: {line}"

@@ -20,8 +20,9 @@ import msgspec
 import psutil
 
 MARK_VARIABLE = "IB_PLATFORM_CONTAINER"
-_POLL = 0.02
+_POLL = 0.01
 _SAME_START = 0.05
+_VISIBLE_WITHIN = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -76,7 +77,13 @@ def start_detached(command: Sequence[str], log: Path, mark: str) -> ProcessRecor
         setsigmask=[],
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
     )
-    return ProcessRecord(pid, psutil.Process(pid).create_time(), mark, list(command))
+    process = psutil.Process(pid)
+    created = process.create_time()
+    end = time.monotonic() + _VISIBLE_WITHIN
+    # For an instant after exec the kernel shows neither environment nor command line.
+    while not (_carries(process, mark) or gone(process)) and time.monotonic() < end:
+        time.sleep(_POLL)
+    return ProcessRecord(pid, created, mark, list(command))
 
 
 def record_of_self(mark: str) -> ProcessRecord:

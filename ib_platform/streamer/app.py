@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import signal
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -220,6 +221,7 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         LiveAccountError: the login is not provably paper.
         PlatformInUseError: the health port is taken.
     """
+    _keep_pandas_out()
     user = config.paper_user(paper_user)
     paths = PodPaths(config.runtime.state_dir, user.name)
     run_id = new_run_id(user.name, utc_now())
@@ -239,6 +241,12 @@ def run(config: PlatformConfig, paper_user: str) -> None:
             _finish(streamer.state, loader, config.limits.shutdown_deadline)
     finally:
         spool.close()
+
+
+def _keep_pandas_out() -> None:
+    """pyarrow imports pandas, where it is installed, only to recognise its objects: 50 MB that a
+    streamer never uses. A None in sys.modules makes that import fail, which pyarrow expects."""
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def _finish(state: StreamerState, loader: Loader, deadline: float) -> None:

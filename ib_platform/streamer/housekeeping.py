@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import queue
 import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
@@ -24,6 +23,9 @@ from ib_platform.streamer.resolution import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect, warehouse_errors
 
+if TYPE_CHECKING:
+    import pyarrow
+
 logger = logging.getLogger(__name__)
 STALL = 0.25
 """A stall of the event loop over this many seconds makes stamps late (design section 4)."""
@@ -31,34 +33,58 @@ _STALL_LOOK = 0.05
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 10
 _NANOS = 1_000_000_000
-_HEARTBEAT_COLUMNS = (
-    "at",
-    "paper_user",
-    "run_id",
-    "state",
-    "received",
-    "spooled",
-    "stored",
-    "undecodable",
-    "lag_seconds",
-    "spool_bytes",
-)
 
 
-def heartbeat_row(health: StreamerHealth, at: datetime) -> tuple[Any, ...]:
-    """A row of the table ``heartbeats``, in the order of its columns."""
-    return (
-        at,
-        health.paper_user,
-        health.run_id,
-        health.state.value,
-        health.frames.received,
-        health.frames.spooled,
-        health.frames.stored,
-        health.frames.undecodable,
-        health.loader.lag_seconds,
-        health.loader.pending_bytes,
+def heartbeats_table(health: StreamerHealth, at: datetime) -> pyarrow.Table:
+    """One row of the table ``heartbeats``. ``at``: an aware instant, kept to the millisecond."""
+    frames, loader = health.frames, health.loader
+    return _table(
+        [
+            ("at", "timestamp", [_milliseconds(at)]),
+            ("paper_user", "string", [health.paper_user]),
+            ("run_id", "string", [health.run_id]),
+            ("state", "string", [health.state.value]),
+            ("received", "uint64", [frames.received]),
+            ("spooled", "uint64", [frames.spooled]),
+            ("stored", "uint64", [frames.stored]),
+            ("undecodable", "uint64", [frames.undecodable]),
+            ("lag_seconds", "float64", [loader.lag_seconds]),
+            ("spool_bytes", "uint64", [loader.pending_bytes]),
+        ]
     )
+
+
+def contracts_table(rows: Sequence[ContractRow]) -> pyarrow.Table:
+    """Rows of the table ``contracts``, in the same order."""
+    return _table(
+        [
+            ("contract", "string", [row.contract for row in rows]),
+            ("conid", "uint64", [row.conid for row in rows]),
+            ("symbol", "string", [row.symbol for row in rows]),
+            ("exchange", "string", [row.exchange for row in rows]),
+            ("calendar", "string", [row.calendar for row in rows]),
+            ("expiry", "date32", [row.expiry for row in rows]),
+            ("last_trade_date", "date32", [row.last_trade_date for row in rows]),
+            ("multiplier", "float64", [row.multiplier for row in rows]),
+            ("resolved_at", "timestamp", [_milliseconds(row.resolved_at) for row in rows]),
+        ]
+    )
+
+
+def _milliseconds(instant: datetime) -> datetime:
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def _table(columns: Sequence[tuple[str, str, list[Any]]]) -> pyarrow.Table:
+    # Arrow, like all inserts: Client.insert would import numpy and pandas for a row every 5 s.
+    import pyarrow
+
+    kinds = {"timestamp": pyarrow.timestamp("ms", tz="UTC")}
+    arrays = [
+        pyarrow.array(values, kinds.get(kind) or getattr(pyarrow, kind)())
+        for _, kind, values in columns
+    ]
+    return pyarrow.Table.from_arrays(arrays, names=[name for name, _, _ in columns])
 
 
 class RowWriter:
@@ -104,13 +130,10 @@ class RowWriter:
                 self._unwritten.append(self._contracts.get_nowait())
         try:
             if self._unwritten:
-                names = [field.name for field in dataclasses.fields(ContractRow)]
-                rows = [dataclasses.astuple(row) for row in self._unwritten]
-                self._insert("contracts", rows, names)
+                self._insert("contracts", contracts_table(self._unwritten))
                 self._unwritten.clear()
             if (health := self._health) is not None:
-                row = heartbeat_row(health, datetime.now(UTC))
-                self._insert("heartbeats", [row], _HEARTBEAT_COLUMNS)
+                self._insert("heartbeats", heartbeats_table(health, datetime.now(UTC)))
         except WarehouseError as error:
             self._close()
             if not self._failing:
@@ -121,7 +144,7 @@ class RowWriter:
             logger.info("heartbeats are written again")
         self._failing = False
 
-    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> None:
+    def _insert(self, table: str, rows: pyarrow.Table) -> None:
         if self._client is None:
             self._client = connect(
                 self._settings,
@@ -130,7 +153,7 @@ class RowWriter:
                 read_timeout=_READ_TIMEOUT,
             )
         with warehouse_errors(self._settings, f"insert into {table}"):
-            self._client.insert(table, rows, column_names=columns)
+            self._client.insert_arrow(table, rows)
 
     def _close(self) -> None:
         if self._client is not None:

@@ -30,6 +30,7 @@ from ib_platform.states import Cause, StreamEventKind
 
 FORMAT_VERSION = 1
 MAX_PAYLOAD_BYTES = 16 * 1024**2
+HEADER_BYTES_AT_MOST = 4096
 _MAGIC = b"IBPSPOOL"
 _PREFIX = struct.Struct("<8sHII")
 _LENGTH = struct.Struct("<I")
@@ -139,9 +140,10 @@ def decode_segment_header(data: bytes, file: str) -> tuple[SegmentHeader, int] |
             "Load it with the version that wrote it, or update ib_platform."
         )
     body = data[_PREFIX.size : _PREFIX.size + length]
-    if len(body) < length:
+    possible = _PREFIX.size + length <= HEADER_BYTES_AT_MOST
+    if possible and len(body) < length:
         return None
-    if google_crc32c.value(body) != crc:
+    if not possible or google_crc32c.value(body) != crc:
         raise SpoolError(f"{file}: the segment header is damaged. Move the file away and report it")
     try:
         return msgspec.json.decode(body, type=SegmentHeader), _PREFIX.size + length

@@ -15,6 +15,7 @@ import msgspec
 
 from ib_platform.errors import SpoolError
 from ib_platform.streamer.records import (
+    HEADER_BYTES_AT_MOST,
     Record,
     ScanEnd,
     decode_segment_header,
@@ -23,7 +24,6 @@ from ib_platform.streamer.records import (
 )
 
 CHUNK_BYTES = 8 * 1024**2
-_HEADER_AT_MOST = 4096
 _NAME = re.compile(r"([A-Za-z0-9-]+)\.(\d{6,})\.(spool|torn)")
 
 
@@ -102,7 +102,7 @@ def first_record_offset(path: Path, paper_user: str) -> int | None:
     Raises:
         SpoolError: unreadable, foreign, newer, or a segment of another paper user.
     """
-    found = decode_segment_header(_read(path, 0, _HEADER_AT_MOST), str(path))
+    found = decode_segment_header(_read(path, 0, HEADER_BYTES_AT_MOST), str(path))
     if found is None:
         return None
     header, offset = found
@@ -127,10 +127,7 @@ def read_chunk(
         SpoolError: as ``first_record_offset``.
     """
     if begin == 0:
-        first = first_record_offset(path, paper_user)
-        if first is None:
-            return Chunk([], end, end)
-        begin = first
+        begin = first_record_offset(path, paper_user) or 0
     if begin >= end:
         return Chunk([], end)
     scan = scan_records(_read(path, begin, min(CHUNK_BYTES, end - begin)), 0, max_records)
@@ -148,10 +145,8 @@ def read_chunk(
 
 
 def end_of_records(path: Path, paper_user: str) -> int:
-    """Offset behind the last complete record: what follows it is a torn tail. 0: no header."""
-    offset = first_record_offset(path, paper_user)
-    if offset is None:
-        return 0
+    """Offset behind the last complete record: what follows it is a torn tail. 0: none."""
+    offset = first_record_offset(path, paper_user) or 0
     data = _read(path, 0, size_of(path))
     while True:
         scan = scan_records(data, offset)

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +93,10 @@ class Handle:
             )
 
     def stream(self, sql: bytes, output: str, options: Options) -> QueryStream:
-        """Start a SELECT; nothing has run before the first ``fetch``."""
-        with _engine_errors():
-            return QueryStream(
-                self._connection.send_query(sql, output, params=dict(options.parameters))
-            )
+        """A SELECT whose blocks are fetched one by one; nothing runs before the first."""
+        return QueryStream(
+            lambda: self._connection.send_query(sql, output, params=dict(options.parameters))
+        )
 
     def state(self, options: Options) -> list[str]:
         """Statements that bring back what ``prepare(options)`` is about to change."""
@@ -120,20 +119,25 @@ class Handle:
 
 
 class QueryStream:
-    """The blocks of a running SELECT."""
+    """The blocks of a SELECT."""
 
-    def __init__(self, result: Any) -> None:
-        self._result = result
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self._start = start
+        self._result: Any = None
 
     def fetch(self) -> bytes | None:
         """The next block in the output format, None at the end."""
         with _engine_errors():
+            if self._result is None:
+                self._result = self._start()
             block = self._result.fetch()
             return None if block is None else bytes(block.bytes())
 
     def cancel(self) -> None:
-        with _engine_errors():
-            self._result.cancel()
+        """End the SELECT; without effect once it has ended."""
+        if self._result is not None:
+            with _engine_errors():
+                self._result.cancel()
 
 
 class _Session:

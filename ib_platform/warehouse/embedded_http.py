@@ -7,17 +7,13 @@ between blocks, so that a slow client holds no thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import ParamSpec, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import PayloadEncodingError
 from pydantic import SecretStr
 
 from ib_platform.warehouse.embedded_codings import Encoder, encoder_for
-from ib_platform.warehouse.embedded_engine import Counts, Engine, Handle
+from ib_platform.warehouse.embedded_engine import Counts, Engine
 from ib_platform.warehouse.embedded_insert import InsertStream
 from ib_platform.warehouse.embedded_protocol import (
     ABORTED,
@@ -32,6 +28,7 @@ from ib_platform.warehouse.embedded_protocol import (
     new_exception_tag,
 )
 from ib_platform.warehouse.embedded_request import Asked, check_password, take_apart
+from ib_platform.warehouse.embedded_threads import EngineThreads
 from ib_platform.warehouse.sql_text import (
     InsertHead,
     find_format,
@@ -41,10 +38,6 @@ from ib_platform.warehouse.sql_text import (
     tokens,
 )
 
-T = TypeVar("T")
-P = ParamSpec("P")
-
-THREADS = 32
 HEAD_BYTES = 256 * 1024
 APPEND_BYTES = 1024**2
 
@@ -56,7 +49,7 @@ class Endpoint:
         self._engine = engine
         self._username = username
         self._password = password
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse")
+        self._threads = EngineThreads(engine)
         self._running = 0
         self._draining = False
         self._idle = asyncio.Event()
@@ -74,9 +67,9 @@ class Endpoint:
         once more as long for those that had to be cancelled. Whether all have ended."""
         self._draining = True
         if not await self._wait_until_idle(patience):
-            await self._call(self._engine.kill)
+            await self._threads.call(self._engine.kill)
             await self._wait_until_idle(patience)
-        self._threads.shutdown(wait=False)
+        self._threads.close()
         return self._running == 0
 
     async def _wait_until_idle(self, patience: float) -> bool:
@@ -91,7 +84,7 @@ class Endpoint:
         """Close forgotten sessions, for ever."""
         while True:
             await asyncio.sleep(every)
-            await self._call(self._engine.expire_sessions)
+            await self._threads.call(self._engine.expire_sessions)
 
     async def _ping(self, request: web.Request) -> web.Response:
         return web.Response(text="Ok.\n")
@@ -140,18 +133,16 @@ class Endpoint:
         return await self._query(request, asked, sql, text)
 
     async def _insert(self, asked: Asked, head: InsertHead, data: bytes) -> web.Response:
-        async with self._lease(asked, head.sql) as handle:
-            stream = await self._call(
-                InsertStream, self._engine, handle, head, asked.options, asked.query_id
-            )
+        async with self._threads.lease(asked.options, head.sql, asked.query_id) as handle:
+            stream = InsertStream(self._engine, handle, head, asked.options, asked.query_id)
             try:
                 while data:
-                    await self._call(stream.append, data)
+                    await self._threads.call(stream.append, data)
                     data = b"" if asked.body is None else await asked.body.read(APPEND_BYTES)
-                counts = await self._call(stream.finish)
+                counts = await self._threads.call(stream.finish)
             finally:
                 # After finish this does nothing; before, it drops the rows of a broken request.
-                await self._call(stream.cancel)
+                await self._threads.call(stream.cancel)
         return web.Response(headers=self._headers(asked, counts))
 
     async def _query(
@@ -167,10 +158,12 @@ class Endpoint:
         kill = asked.query_id if reads else None
         if reads and not options.wait_end and output in STREAMED_FORMATS:
             return await self._stream(request, asked, sql, text, output, encoder)
-        async with self._lease(asked, text) as handle:
-            body, counts = await self._call_killing(kill, handle.query, sql, output, options)
+        async with self._threads.lease(asked.options, text, asked.query_id) as handle:
+            body, counts = await self._threads.call_killing(
+                kill, handle.query, sql, output, options
+            )
         if encoder.name != "identity":
-            body = await self._call(lambda: encoder.encode(body) + encoder.finish())
+            body = await self._threads.call(lambda: encoder.encode(body) + encoder.finish())
         headers = self._headers(asked, counts, output if reads or body else None, encoder)
         return web.Response(body=body, headers=headers)
 
@@ -184,11 +177,11 @@ class Endpoint:
         encoder: Encoder,
     ) -> web.StreamResponse:
         tag = new_exception_tag()
-        async with self._lease(asked, text) as handle:
-            stream = await self._call(handle.stream, sql, output, asked.options)
+        async with self._threads.lease(asked.options, text, asked.query_id) as handle:
+            stream = handle.stream(sql, output, asked.options)
             try:
                 # Most errors come with the first block: before it, they get a status of their own.
-                block = await self._call_killing(asked.query_id, stream.fetch)
+                block = await self._threads.call_killing(asked.query_id, stream.fetch)
                 response = web.StreamResponse(
                     headers=self._headers(asked, Counts(), output, encoder) | {TAG_HEADER: tag}
                 )
@@ -196,12 +189,12 @@ class Endpoint:
                 while block is not None:
                     await response.write(encoder.encode(block))
                     try:
-                        block = await self._call_killing(asked.query_id, stream.fetch)
+                        block = await self._threads.call_killing(asked.query_id, stream.fetch)
                     except EngineError as error:
                         await response.write(encoder.encode(frame_exception(tag, error)))
                         break
             finally:
-                await self._call(stream.cancel)
+                await self._threads.call(stream.cancel)
         # The session is free again before the client can know that the answer is complete.
         await response.write_eof(encoder.finish())
         return response
@@ -225,35 +218,6 @@ class Endpoint:
         if encoder is not None and encoder.name != "identity":
             headers["Content-Encoding"] = encoder.name
         return headers
-
-    @asynccontextmanager
-    async def _lease(self, asked: Asked, text: str) -> AsyncIterator[Handle]:
-        lease = self._engine.lease(asked.options, text, asked.query_id)
-        handle = await self._call(lease.__enter__)
-        try:
-            yield handle
-        finally:
-            await self._call(lease.__exit__, None, None, None)
-
-    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._call_killing(None, function, *args, **kwargs)
-
-    async def _call_killing(
-        self, query_id: str | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run ``function`` in a thread and wait for its end even if the client is gone, since a
-        handle must not be closed under a running call. The statement ``query_id`` is cancelled
-        then: nobody waits for its answer."""
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            if query_id is not None and not future.done():
-                await loop.run_in_executor(self._threads, self._engine.kill, query_id)
-            await asyncio.wait([future])
-            future.exception()
-            raise
 
 
 def _error_response(error: EngineError) -> web.Response:

@@ -30,7 +30,8 @@ PIPE_BYTES = 1024**2
 
 
 class InsertStream:
-    """A running INSERT. Its rows count when ``finish`` returns. All methods block."""
+    """A running INSERT. Its rows count when ``finish`` returns. All methods block, only the
+    constructor does not."""
 
     def __init__(
         self, engine: Engine, handle: Handle, head: InsertHead, options: Options, query_id: str

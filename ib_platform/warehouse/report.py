@@ -177,7 +177,7 @@ def suspect_rows(
     could not be decoded."""
     rows = [{**row, "cause": Cause.CROSSED_BOOK.value} for row in crossed]
     if around is None:
-        return rows
+        return _longest(rows)
     spells = _spells(build)
     for row in build.rows("undecodable"):
         ends = [
@@ -200,8 +200,15 @@ def suspect_rows(
                     "cause": StreamEventKind.LATE_STAMPS.value,
                 }
             )
-    unique = {(row["conid"], row["run_id"], row["begin"], row["cause"]): row for row in rows}
-    return list(unique.values())
+    return _longest(rows)
+
+
+def _longest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of windows of one run that begin at the same instant for the same cause, the longest."""
+    longest = {}
+    for row in sorted(rows, key=lambda row: int(row["end"])):
+        longest[(row["conid"], row["run_id"], row["begin"], row["cause"])] = row
+    return list(longest.values())
 
 
 def build_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -11,10 +12,13 @@ import psutil
 import pytest
 
 from ib_platform.config import PaperUser, PlatformConfig
-from ib_platform.gateway.supervisor import poll_pause
+from ib_platform.gateway.supervisor import Supervisor, poll_pause
 from ib_platform.health import GatewayHealth
+from ib_platform.ibkr.certificate import client_ssl_context
+from ib_platform.ibkr.rest import GatewayClient
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState
+from ib_platform_tests.ibkr.tiny_gateway import TinyGateway, logged_in, tiny_gateway
 from ib_platform_tests.pod_processes import (
     PodProcess,
     health_of,
@@ -172,3 +176,31 @@ def test_it_looks_more_often_while_the_session_is_not_there(
 
 def test_a_penalty_pauses_all_requests() -> None:
     assert poll_pause(PodState.PENALTY) >= 60
+
+
+@pytest.mark.parametrize("login_type", [1, 3])
+async def test_a_live_login_is_logged_out_at_once_and_never_retried(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path, login_type: int
+) -> None:
+    paths = PodPaths(tmp_path, "alpha")
+    async with tiny_gateway(paths.folder, user.gateway_port) as live:
+        live.answers = logged_in(login_type, False, "U1")
+        tls = client_ssl_context(paths.certificate)
+        async with GatewayClient(user.gateway_port, tls) as client:
+            supervisor = Supervisor(config, user, write_config(config, tmp_path), client)
+            running_supervisor = asyncio.create_task(supervisor.run())
+
+            def refused() -> GatewayHealth | None:
+                health = health_of(user.gateway_health_port, GatewayHealth)
+                return health if health and health.state is PodState.REFUSED_LIVE else None
+
+            assert await asyncio.to_thread(wait_until, refused, "the refusal")
+            await asyncio.to_thread(wait_until, lambda: _paths(live)[-1:] == ["/logout"], "logout")
+            supervisor.ask_to_stop()
+            await running_supervisor
+    assert _paths(live).count("/sso/validate") == 1
+    assert _paths(live)[-1] == "/logout"
+
+
+def _paths(gateway: TinyGateway) -> list[str]:
+    return [path for _, path, _ in gateway.requests]

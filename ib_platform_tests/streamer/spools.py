@@ -13,6 +13,7 @@ import msgspec
 
 from ib_platform.config import ClickHouse, Limits
 from ib_platform.states import StreamEventKind
+from ib_platform.streamer.decode import TABLES
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.segments import list_segments, read_chunk, size_of
@@ -146,3 +147,11 @@ class RunProcess:
         self._reader.join(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def stop_merges(settings: ClickHouse) -> None:
+    """Merges of the replacing tables would hide rows that arrived twice."""
+    client = connect(settings, role="tests")
+    for table in TABLES:
+        client.command(f"SYSTEM STOP MERGES {settings.database}.{table}")
+    client.close()

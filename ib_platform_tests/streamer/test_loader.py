@@ -25,6 +25,7 @@ from ib_platform_tests.streamer.spools import (
     loader_of,
     open_spool,
     query,
+    stop_merges,
     stored_seqs,
 )
 from ib_platform_tests.streamer.test_fuzz import mutated_frames
@@ -170,6 +171,7 @@ def test_the_own_run_is_last_even_if_the_clock_stepped_back(
 
 
 def test_an_answer_that_got_lost_doubles_nothing(tmp_path: Path, warehouse: ClickHouse) -> None:
+    stop_merges(warehouse)
     payloads = list(capture_ladder_payloads()[:800])
     spool = open_spool(tmp_path, segment_bytes=50_000)
     append(spool, payloads)

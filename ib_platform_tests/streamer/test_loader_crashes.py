@@ -23,6 +23,7 @@ from ib_platform_tests.streamer.spools import (
     loader_of,
     open_spool,
     query,
+    stop_merges,
     stored_seqs,
 )
 
@@ -30,6 +31,7 @@ from ib_platform_tests.streamer.spools import (
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
     tmp_path: Path, warehouse: ClickHouse
 ) -> None:
+    stop_merges(warehouse)
     rng = random.Random(20261122)
     settings_file = tmp_path / "settings.json"
     settings_file.write_text(warehouse.model_dump_json())
@@ -87,6 +89,7 @@ def test_a_crash_between_any_two_steps(
     tmp_path: Path, warehouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     """Two earlier runs, then one that dies at step 1, 2, 3, ...; what it left is then loaded."""
+    stop_merges(warehouse)
     runs: dict[str, int] = {}
     for step in range(1, 100):
         folder = tmp_path / str(step)

@@ -182,9 +182,10 @@ def test_a_newer_format_is_refused_by_name() -> None:
         decode_segment_header(bytes(data), "some/file.spool")
 
 
-def test_a_damaged_header_is_refused_by_name() -> None:
-    data = bytearray(encode_segment_header(HEADER))
-    data[-1] ^= 1
+@pytest.mark.parametrize("at", [-1, 12, 13, 14])
+def test_a_damaged_header_is_refused_by_name(at: int) -> None:
+    data = bytearray(encode_segment_header(HEADER) + bytes(4096))
+    data[at if at >= 0 else at - 4096] ^= 0x80
     with pytest.raises(SpoolError, match=r"some/file\.spool: the segment header is damaged"):
         decode_segment_header(bytes(data), "some/file.spool")
 

@@ -230,6 +230,17 @@ def test_a_segment_without_its_header_is_no_obstacle(tmp_path: Path) -> None:
     second.close()
 
 
+def test_records_behind_a_header_that_a_power_cut_zeroed_are_kept(tmp_path: Path) -> None:
+    first = open_spool(tmp_path)
+    header = first.tail.offset
+    append(first, [b"one", b"two"])
+    first.close()
+    file = list_segments(tmp_path)[0].path
+    file.write_bytes(bytes(header) + file.read_bytes()[header:])
+    open_spool(tmp_path).close()
+    assert payloads_of(tmp_path, first.run_id) == [b"one", b"two"]
+
+
 def test_damage_in_the_middle_is_stepped_over_not_cut(tmp_path: Path) -> None:
     first = open_spool(tmp_path)
     append(first, [b"one", b"two", b"three"])

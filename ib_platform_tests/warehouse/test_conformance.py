@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import clickhouse_connect
 import pyarrow as pa
@@ -31,7 +32,7 @@ def client(warehouse: ClickHouse) -> Iterator[Client]:
     client.close()
 
 
-def _client_with(settings: ClickHouse, **arguments: object) -> Client:
+def _client_with(settings: ClickHouse, **arguments: Any) -> Client:
     return clickhouse_connect.get_client(
         host=settings.host,
         port=settings.port,
@@ -185,7 +186,7 @@ def test_raw_inserts_in_text(client: Client, compression: str | None) -> None:
         None: bytes,
     }[compression]
     client.raw_insert("t", insert_block=encode(data), fmt="JSONEachRow", compression=compression)
-    client.raw_insert("t", insert_block=iter([b"3\tthree\n", b"4\tfour\n"]), fmt="TSV")
+    client.raw_insert("t", insert_block=(line for line in [b"3\tthree\n", b"4\tfour\n"]), fmt="TSV")
     client.command("INSERT INTO t VALUES (5, 'five; (really)'), (6, 'six')")
     assert client.query("SELECT a FROM t ORDER BY a").result_columns == [[1, 2, 3, 4, 5, 6]]
 

@@ -104,7 +104,7 @@ def test_no_password_no_answer(warehouse: ClickHouse, headers: dict[str, str]) -
     ],
 )
 def test_bad_requests_get_a_code(
-    client: Client, warehouse: ClickHouse, body: bytes, query: dict[str, str], code: str
+    client: Client, warehouse: ClickHouse, body: bytes, query: dict[str, Any], code: str
 ) -> None:
     status, found, text = _ask(warehouse, body, **query)
     assert status >= 400
@@ -178,12 +178,12 @@ def test_a_session_is_locked_while_it_works(client: Client, warehouse: ClickHous
 
 
 def test_a_session_is_forgotten_after_its_timeout(client: Client, warehouse: ClickHouse) -> None:
-    options = {"session_id": "short", "session_timeout": "1"}
+    options: dict[str, Any] = {"session_id": "short", "session_timeout": "1"}
     assert _ask(warehouse, b"CREATE TEMPORARY TABLE mine (a UInt8)", **options)[0] == 200
     assert _ask(warehouse, b"SELECT count() FROM mine", **options)[2] == b"0\n"
     assert _ask(warehouse, b"SELECT count() FROM mine", session_id="other")[1] == "60"
     # Asking for the session would prolong it: its table shows in no other way that it is gone.
-    forgotten = {"session_id": "at once", "session_timeout": "0"}
+    forgotten: dict[str, Any] = {"session_id": "at once", "session_timeout": "0"}
     assert _ask(warehouse, b"CREATE TEMPORARY TABLE mine (a UInt8)", **forgotten)[0] == 200
     assert _ask(warehouse, b"SELECT 1", session_check="1", **forgotten)[1] == "372"
 

@@ -5,23 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from clickhouse_connect.driver.client import Client
 
 from ib_platform.config import ClickHouse
 from ib_platform.errors import MigrationError, WarehouseError
 from ib_platform.warehouse.connect import connect
-from ib_platform.warehouse.migrate import (
-    Applied,
-    Migration,
-    migrate,
-    pending,
-    plan,
-    read_migrations,
-)
+from ib_platform.warehouse.migrate import migrate, pending
+from ib_platform.warehouse.migration_files import Applied, Migration, plan, read_migrations
 from ib_platform_tests.support import free_port, wait_until
 
 FIRST = "CREATE TABLE one (a UInt8) ENGINE = MergeTree ORDER BY a; -- with a ; in it\n"
@@ -42,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def empty(warehouse: ClickHouse) -> ClickHouse:
+def empty(warehouse: ClickHouse) -> Iterator[ClickHouse]:
     """A server without the database; ``warehouse`` drops it again."""
     client = connect(warehouse, database="default")
     client.command("DROP DATABASE {name:Identifier} SYNC", parameters={"name": warehouse.database})
@@ -72,11 +66,10 @@ def _tables(settings: ClickHouse) -> set[str]:
     return names
 
 
-def _run(settings: ClickHouse, sql: str) -> Client:
+def _run(settings: ClickHouse, sql: str) -> None:
     client = connect(settings)
     client.command(sql)
     client.close()
-    return client
 
 
 def test_the_files_of_the_package_apply_once(empty: ClickHouse) -> None:
@@ -127,8 +120,9 @@ def test_a_missing_file_is_refused(empty: ClickHouse, folder: Path) -> None:
 
 def test_a_failing_statement_is_named_and_can_be_corrected(empty: ClickHouse, folder: Path) -> None:
     (folder / "0002_second.sql").write_text(SECOND.replace("ALTER TABLE two", "ALTER TABLE tow"))
-    with pytest.raises(MigrationError, match="0002_second.sql, statement 2 of 2 failed"):
-        migrate(empty, folder)
+    for _ in range(2):
+        with pytest.raises(MigrationError, match="0002_second.sql, statement 2 of 2 failed"):
+            migrate(empty, folder)
     assert pending(empty, folder) == ["0002_second.sql"]
 
     (folder / "0002_second.sql").write_text(SECOND)
@@ -168,6 +162,16 @@ def test_a_table_that_somebody_else_made_is_no_success(empty: ClickHouse, folder
     (folder / "0003_third.sql").write_text("CREATE TABLE three (a UInt8) ENGINE = Memory")
     with pytest.raises(MigrationError, match="TABLE_ALREADY_EXISTS"):
         migrate(empty, folder)
+
+
+def test_a_table_that_is_there_stays_a_failure_when_run_again(
+    empty: ClickHouse, folder: Path
+) -> None:
+    migrate(empty, folder)
+    (folder / "0003_third.sql").write_text("CREATE TABLE one (b UInt8) ENGINE = Memory")
+    for _ in range(3):
+        with pytest.raises(MigrationError, match="TABLE_ALREADY_EXISTS"):
+            migrate(empty, folder)
 
 
 def test_runs_at_the_same_time_agree(empty: ClickHouse, folder: Path) -> None:

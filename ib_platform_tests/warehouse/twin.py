@@ -120,7 +120,7 @@ def _bar(members: list[Lasting], start: int, stop: int) -> dict[str, Any]:
     if close.bid_size is not None and close.ask_size is not None:
         both = close.bid_size + close.ask_size
     return {
-        "bar_end": datetime.fromtimestamp(stop // SECOND, UTC),
+        "bar_end": datetime.fromtimestamp(stop // SECOND, UTC).replace(tzinfo=None),
         "frames": len(members),
         "states": len(sided),
         "one_sided_states": sum(

@@ -1,0 +1,1 @@
+"""Assets: the external frames, and depth, bars and the quality report derived from them."""

@@ -1,0 +1,213 @@
+"""The streamer as a real process against a gateway that a test scripts message by message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.health import StreamerHealth
+from ib_platform.paths import PodPaths
+from ib_platform.states import Cause, PodState, StreamEventKind
+from ib_platform_tests.ibkr.tiny_gateway import TinyGateway, logged_in, tiny_gateway
+from ib_platform_tests.pod_processes import PodProcess, health_of, running, write_config
+from ib_platform_tests.streamer.app_bench import (
+    CL,
+    assign_on_disk,
+    config_for,
+    event_kinds,
+    events_of,
+)
+from ib_platform_tests.support import free_port, wait_until
+
+T = TypeVar("T")
+FUTURES = {"CL": [{"conid": 7, "expirationDate": 20991220}]}
+WELCOME = '{"topic":"system","success":"papera01","isPaper":true}'
+
+
+def _sts(**args: Any) -> str:
+    return json.dumps({"topic": "sts", "args": args})
+
+
+STS = _sts(authenticated=True, connected=True, competing=False)
+
+
+async def _until(condition: Callable[[], T], what: str) -> T:
+    return await asyncio.to_thread(wait_until, condition, what)
+
+
+async def _stop(process: PodProcess) -> int:
+    return await asyncio.to_thread(process.stop)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PlatformConfig:
+    """ClickHouse is away: what happened is read from the spool."""
+    (tmp_path / "password").write_text("x")
+    away = ClickHouse(port=free_port(), password_file=tmp_path / "password")
+    limits = {"heartbeat_timeout": 1, "shutdown_deadline": 0.2}
+    config = config_for(tmp_path, away, **limits)
+    assign_on_disk(config, CL)
+    return config
+
+
+@pytest.fixture
+def file(config: PlatformConfig, tmp_path: Path) -> Path:
+    return write_config(config, tmp_path)
+
+
+@pytest.fixture
+async def gateway(config: PlatformConfig) -> AsyncIterator[TinyGateway]:
+    user = config.paper_user("alpha")
+    folder = PodPaths(config.runtime.state_dir, "alpha").folder
+    async with tiny_gateway(folder, user.gateway_port) as gateway:
+        gateway.answers = logged_in(2, True, user.account)
+        gateway.answers["/trsrv/futures"] = (200, FUTURES)
+        gateway.answers["/iserver/contract/7/info"] = (200, {"multiplier": "1000"})
+        gateway.socket_messages = [WELCOME, STS]
+        yield gateway
+
+
+@pytest.mark.parametrize(
+    ("login_type", "is_paper", "account"),
+    [(1, True, "DU1000001"), (2, False, "DU1000001"), (2, True, "U1000001")],
+)
+async def test_a_live_login_is_refused_before_any_request(
+    gateway: TinyGateway, file: Path, login_type: int, is_paper: bool, account: str
+) -> None:
+    gateway.answers |= logged_in(login_type, is_paper, account)
+    with running("stream", file) as streamer:
+        assert await asyncio.to_thread(streamer.process.wait, 60) == 7
+        assert "not provably a paper login" in streamer.output()
+    assert gateway.socket_cookie is None
+    assert gateway.received == []
+    paths = {path for _, path, _ in gateway.requests}
+    assert not any("futures" in path or "marketdata" in path for path in paths)
+
+
+async def test_a_refused_live_login_is_in_the_record(
+    gateway: TinyGateway, file: Path, config: PlatformConfig
+) -> None:
+    gateway.answers |= logged_in(1, False, "U1")
+    with running("stream", file) as streamer:
+        assert await asyncio.to_thread(streamer.process.wait, 60) == 7
+    states = [e.detail["state"] for e in events_of(config) if "state" in e.detail]
+    assert states[-1] == PodState.REFUSED_LIVE
+    assert event_kinds(config)["run_stopped"] == 1
+
+
+async def test_nothing_is_asked_for_before_sts(gateway: TinyGateway, file: Path) -> None:
+    gateway.socket_messages = [WELCOME]
+    with running("stream", file) as streamer:
+        await _until(lambda: gateway.socket_cookie == "api=cafe", "a websocket")
+        await _until(lambda: "not even a heartbeat" in streamer.output(), "its end")
+        assert gateway.received == []
+        gateway.socket_messages = [WELCOME, STS]
+        await _until(lambda: "sbd+DU1000001+7" in gateway.received, "the ladder's request")
+        assert await _stop(streamer) == 0
+    assert gateway.received[-2:] == ["ubd+DU1000001", "umd+7+{}"]
+
+
+async def test_a_half_open_connection_is_noticed_and_replaced(
+    gateway: TinyGateway, file: Path, config: PlatformConfig
+) -> None:
+    with running("stream", file) as streamer:
+        await _until(lambda: gateway.received.count("sbd+DU1000001+7") >= 2, "a second request")
+        assert await _stop(streamer) == 0
+    ends = [e for e in events_of(config) if e.kind is StreamEventKind.DISCONNECTED]
+    assert ends[0].cause is Cause.DISCONNECTED
+    assert "not even a heartbeat" in ends[0].detail["why"]
+    kinds = [e.kind.value for e in events_of(config)]
+    # Each request was recorded, and belongs to its own connection.
+    begin = kinds.index("connected")
+    assert kinds[begin : begin + 5] == [
+        "connected",
+        "subscribe_requested",
+        "subscribe_requested",
+        "disconnected",
+        "connected",
+    ]
+
+
+async def test_a_connection_that_the_gateway_closes_is_replaced(
+    gateway: TinyGateway, file: Path, config: PlatformConfig
+) -> None:
+    gateway.close_after_messages = True
+    with running("stream", file) as streamer:
+        await _until(lambda: event_kinds(config)["disconnected"] >= 2, "two closed connections")
+        assert await _stop(streamer) == 0
+    first = next(e for e in events_of(config) if e.kind is StreamEventKind.DISCONNECTED)
+    assert first.cause is Cause.DISCONNECTED
+    assert "code 1000" in first.detail["why"]
+
+
+async def test_repeated_sts_and_act_are_no_reconnect(
+    gateway: TinyGateway, file: Path, config: PlatformConfig
+) -> None:
+    act = '{"topic":"act","args":{"accounts":["DU1000001"]}}'
+    gateway.socket_messages = [WELCOME, act, STS, STS, act, _sts(message=""), STS]
+    with running("stream", file) as streamer:
+        await _until(lambda: "sbd+DU1000001+7" in gateway.received, "the ladder's request")
+        port = config.paper_user("alpha").health_port
+        health = await asyncio.to_thread(health_of, port, StreamerHealth)
+        assert health is not None
+        assert health.frames.received >= 7
+        assert await _stop(streamer) == 0
+    before_end = [e for e in events_of(config) if e.kind is StreamEventKind.SESSION_CHANGED]
+    assert [e.detail["state"] for e in before_end] == ["AUTHENTICATED"]
+
+
+@pytest.mark.parametrize(
+    ("piece", "cause"),
+    [
+        ({"authenticated": False}, Cause.SESSION_LOST),
+        ({"competing": True}, Cause.COMPETING_LOGIN),
+    ],
+)
+async def test_a_session_that_is_lost_and_found_is_subscribed_again(
+    gateway: TinyGateway,
+    file: Path,
+    config: PlatformConfig,
+    piece: dict[str, bool],
+    cause: Cause,
+) -> None:
+    gateway.socket_messages = [WELCOME, STS, _sts(**piece), STS]
+    with running("stream", file) as streamer:
+        await _until(lambda: "sbd+DU1000001+7" in gateway.received, "the ladder's request")
+        assert await _stop(streamer) == 0
+    changes = [e for e in events_of(config) if e.kind is StreamEventKind.SESSION_CHANGED]
+    assert [change.cause for change in changes[:3]] == [None, cause, None]
+
+
+async def test_a_connection_that_ends_without_a_session_has_its_cause(
+    gateway: TinyGateway, file: Path, config: PlatformConfig
+) -> None:
+    gateway.socket_messages = [WELCOME, STS, _sts(competing=True)]
+    gateway.close_after_messages = True
+    with running("stream", file) as streamer:
+        await _until(lambda: event_kinds(config)["disconnected"], "the end of the connection")
+        assert await _stop(streamer) == 0
+    end = next(e for e in events_of(config) if e.kind is StreamEventKind.DISCONNECTED)
+    assert end.cause is Cause.COMPETING_LOGIN
+
+
+async def test_undecodable_messages_are_spooled_and_counted(
+    gateway: TinyGateway, file: Path, config: PlatformConfig
+) -> None:
+    gateway.socket_messages = [WELCOME, STS, b"\xff\xfe", '{"topic":"sbd+DU1000001+7","data":5}']
+    port = config.paper_user("alpha").health_port
+    with running("stream", file) as streamer:
+
+        def counted() -> StreamerHealth | None:
+            health = health_of(port, StreamerHealth)
+            return health if health and health.frames.undecodable >= 2 else None
+
+        health = await _until(counted, "two undecodable frames")
+        assert health is not None
+        assert health.frames.spooled == health.frames.received >= 4
+        assert await _stop(streamer) == 0
