@@ -128,7 +128,7 @@ class Limits(_Section):
     health_timeout: float = Field(default=2, gt=0, le=5, description="One health call")
     fsync_every: float = Field(default=0.05, gt=0, le=1)
     load_every: float = Field(default=0.2, gt=0, le=60)
-    load_rows: int = Field(default=20_000, ge=1, le=1_000_000)
+    load_rows: int = Field(default=5_000, ge=1, le=1_000_000)
     segment_bytes: int = Field(default=16 * 1024**2, ge=4096)
     shutdown_deadline: float = Field(default=15, gt=0)
     heartbeat_every: float = Field(default=5, gt=0, description="Rows in `heartbeats`")

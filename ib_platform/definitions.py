@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dagster as dg
 
-from ib_platform.orchestration import assets, checks, jobs, pod_reports, schedules, sensors
+from ib_platform.orchestration import checks, jobs, pod_reports, schedules, sensors
+from ib_platform.orchestration.assets.compaction import compaction
+from ib_platform.orchestration.assets.frames import frames
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
-        assets=dg.load_assets_from_package_module(assets),
+        assets=[frames, compaction],
         asset_checks=dg.load_asset_checks_from_modules([checks, pod_reports]),
         jobs=[*jobs.jobs, *schedules.jobs],
         schedules=schedules.schedules,

@@ -57,11 +57,11 @@ async def serve_health(port: int, probes: Probes) -> AsyncIterator[None]:
     Raises:
         PlatformInUseError: something else listens on the port.
     """
-    runner = web.AppRunner(_application(probes), access_log=None, handle_signals=False)
+    runner = web.AppRunner(_application(probes), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=1).start()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError as error:
             raise PlatformInUseError(
                 f"health port 127.0.0.1:{port} is taken ({error.strerror}). Stop what listens "

@@ -47,3 +47,12 @@ class Platform(dg.ConfigurableResource[None]):
 
 
 PLATFORM = Platform()
+
+
+def with_platform(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """Bind the resource to an asset, so that nobody who merges definitions can forget it.
+
+    The parameter ``resource_defs`` of ``multi_asset`` would do the same, but is beta in 1.13.
+    """
+    (bound,) = dg.with_resources([asset], {"platform": PLATFORM})
+    return bound

@@ -15,7 +15,6 @@ from ib_platform.orchestration.partitions import (
     KEY_FORMAT,
     PARTITION_TAG,
     open_partition_key,
-    trade_dates,
 )
 from ib_platform.orchestration.resources import PLATFORM
 
@@ -33,14 +32,12 @@ refresh_open_date_job = dg.define_asset_job(
     "refresh_open_date_job",
     # Without checks: at this rate their events would fill the event log.
     selection=dg.AssetSelection.assets("bars", "quality_report").without_checks(),
-    partitions_def=trade_dates,
     executor_def=dg.in_process_executor,
     description="Bars and the preliminary quality report of a date that is still open.",
 )
 finalize_date_job = dg.define_asset_job(
     "finalize_date_job",
     selection=dg.AssetSelection.assets("depth", "bars", "quality_report"),
-    partitions_def=trade_dates,
     executor_def=dg.in_process_executor,
     description="Depth, bars, quality report and all checks of a trade date.",
 )

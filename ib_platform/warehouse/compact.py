@@ -91,7 +91,8 @@ def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 
     due = {
         day
         for day in _dates_to_have(client, now)
-        if day >= read_from and {row for row in used.get(day, ()) if row[0]} != record.get(day, set())
+        if day >= read_from
+        and {row for row in used.get(day, ()) if row[0]} != record.get(day, set())
     }
     built = {
         date_of(row[0])
@@ -103,7 +104,8 @@ def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 
 def _dates_to_have(client: Client, now: datetime) -> set[date]:
     """Closed trade dates with frames, or since the first assignment."""
     days = {
-        date_of(row[0]) for row in client.query("SELECT DISTINCT trade_date FROM frames").result_rows
+        date_of(row[0])
+        for row in client.query("SELECT DISTINCT trade_date FROM frames").result_rows
     }
     assigned, first = client.query(
         "SELECT count(), min(effective_at) FROM assignments"

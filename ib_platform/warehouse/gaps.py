@@ -133,9 +133,7 @@ def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
     followed = [Span(spell.begin, spell.end) for spell in evidence.spells]
     holes = difference(expected, followed)
     gaps = [Gap(hole.begin, hole.end, _cause_of(hole, evidence)) for hole in holes]
-    gaps += [
-        Gap(span.begin, span.end, Cause.SILENT_LADDER) for span in _silent(expected, evidence)
-    ]
+    gaps += [Gap(span.begin, span.end, Cause.SILENT_LADDER) for span in _silent(expected, evidence)]
     return sorted(gaps, key=lambda gap: gap.begin)
 
 

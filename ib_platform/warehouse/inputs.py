@@ -119,9 +119,7 @@ def _pods(rows: Sequence[dict[str, Any]], totals: dict[str, int]) -> dict[str, P
     return pods
 
 
-def _assignments(
-    build: Build, date_end: int
-) -> tuple[list[Generation], dict[str, CalendarName]]:
+def _assignments(build: Build, date_end: int) -> tuple[list[Generation], dict[str, CalendarName]]:
     generations: list[Generation] = []
     calendars: dict[str, CalendarName] = {}
     for number, created, effective, contracts, users, names in build.client.query(

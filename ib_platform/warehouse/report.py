@@ -152,9 +152,7 @@ def _horizon(
     return newest
 
 
-def _paper_user(
-    contract: str, around: Surroundings, counts: dict[str, Any] | None
-) -> str | None:
+def _paper_user(contract: str, around: Surroundings, counts: dict[str, Any] | None) -> str | None:
     assigned = [g.paper_users[contract] for g in around.generations if contract in g.paper_users]
     if assigned:
         return assigned[-1]

@@ -97,9 +97,11 @@ def test_the_instance_file_is_what_the_design_says(
         assert queue is not None
         limits = {limit["key"]: limit["limit"] for limit in queue.tag_concurrency_limits}
         assert limits["paper_user"] == 1
+        # However many dates are compacted, two runs of the fleet find a place at once.
+        assert limits["dagster/partition"] <= queue.max_concurrent_runs - 2
         assert instance.get_settings("sensors")["use_threads"]
         assert instance.get_settings("freshness")["enabled"]
-        assert instance.get_settings("run_queue")["dequeue_interval_seconds"] == 1
+        assert instance.run_coordinator.dequeue_interval_seconds == 1
     assert "storage" not in yaml.safe_load((PROJECT / "dagster.yaml").read_text())
 
 

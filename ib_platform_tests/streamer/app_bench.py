@@ -93,13 +93,15 @@ def streaming(user: PaperUser, process: PodProcess, frames: int = 5) -> Streamer
 
 
 def records_of(config: PlatformConfig) -> list[Record]:
-    """Everything in alpha's spool, in order."""
+    """Everything in alpha's spool now, in order; its streamer may be writing."""
     records: list[Record] = []
-    for segment in list_segments(PodPaths(config.runtime.state_dir, "alpha").spool):
+    folder = PodPaths(config.runtime.state_dir, "alpha").spool
+    if not folder.exists():
+        return records
+    for segment in list_segments(folder):
         data = segment.path.read_bytes()
-        header = decode_segment_header(data, str(segment.path))
-        assert header is not None
-        records += scan_records(data, header[1]).records
+        if (header := decode_segment_header(data, str(segment.path))) is not None:
+            records += scan_records(data, header[1]).records
     return records
 
 

@@ -85,7 +85,9 @@ def assert_agree(client: Any, recorders: list[Recorder], day: date) -> int:
     states.sort(key=lambda s: (s.conid, s.at, s.run_id, s.seq))
     found = depth(client, day)
     wanted = [expected_row(state) for state in states]
-    assert [{key: row[key] for key in wanted[0]} for row in found] == wanted if wanted else not found
+    assert (
+        [{key: row[key] for key in wanted[0]} for row in found] == wanted if wanted else not found
+    )
     return len(found)
 
 

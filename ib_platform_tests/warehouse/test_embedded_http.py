@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,13 @@ from clickhouse_connect.driver.client import Client
 
 from ib_platform.config import ClickHouse
 from ib_platform.warehouse.connect import connect, read_password
+from ib_platform_tests.conftest import SERVER_VARIABLE
 from ib_platform_tests.support import wait_until
 
 NATIVE_BLOCK_ROWS = 60_000
+pytestmark = pytest.mark.skipif(
+    SERVER_VARIABLE in os.environ, reason="about our endpoint, not about a real server"
+)
 
 
 @pytest.fixture

@@ -153,4 +153,3 @@ def _bar(members: list[Lasting], start: int, stop: int) -> dict[str, Any]:
         "warm_up": any(not m.state.complete for m in members),
         "one_sided": len(sided) < len(members),
     }
-

@@ -17,14 +17,14 @@ from ib_platform.orchestration.assets.depth import depth_spec
 from ib_platform.orchestration.assets.quality_report import quality_report_spec
 from ib_platform.orchestration.partitions import trade_date_of_key
 from ib_platform.orchestration.previews import asset_metadata
-from ib_platform.orchestration.resources import PLATFORM, Platform
+from ib_platform.orchestration.resources import Platform, with_platform
 
 
+@with_platform
 @dg.multi_asset(
     name="compaction",
     specs=[depth_spec(), bars_spec(), quality_report_spec()],
     can_subset=True,
-    resource_defs={"platform": PLATFORM},
 )
 def compaction(
     context: dg.AssetExecutionContext, platform: Platform

@@ -1,0 +1,284 @@
+"""Gaps and their causes: the pure rules against a brute-force twin, and the whole way by SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.warehouse.compact import build_open_date, finalize
+from ib_platform.warehouse.connect import connect
+from ib_platform.warehouse.gaps import (
+    Evidence,
+    Generation,
+    Run,
+    Silence,
+    Spell,
+    expected_spans,
+    find_gaps,
+)
+from ib_platform.warehouse.spans import Span, difference, intersection, seconds, to_ns, union
+from ib_platform_tests.support import make_config
+from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
+
+DAY = date(2026, 11, 18)
+NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
+AFTER = datetime(2026, 11, 30, tzinfo=UTC)
+CL = "CL.NYMEX.front"
+SPANS = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda pair: Span(*sorted(pair))),
+    max_size=6,
+)
+
+
+def covered(spans: list[Span]) -> set[int]:
+    return {unit for begin, end in spans for unit in range(begin, end)}
+
+
+@given(left=SPANS, right=SPANS)
+def test_span_algebra_is_set_algebra(left: list[Span], right: list[Span]) -> None:
+    for answer, wanted in (
+        (union([*left, *right]), covered(left) | covered(right)),
+        (intersection(left, right), covered(left) & covered(right)),
+        (difference(left, right), covered(left) - covered(right)),
+    ):
+        assert covered(answer) == wanted
+        assert all(a.end < b.begin for a, b in zip(answer, answer[1:], strict=False))
+        assert all(span.begin < span.end for span in answer)
+
+
+def test_overlaps_count_once() -> None:
+    assert seconds([Span(0, 2 * SECOND), Span(SECOND, 3 * SECOND)]) == 3
+
+
+def spell(begin: int, end: int, run: str = "r", last: int | None = None, **more: Any) -> Spell:
+    fields = {"ended_by": "run_end", "cause": None, "epoch": 1, **more}
+    return Spell(1, "alpha", run, begin=begin, end=end, last_frame_at=last or end, **fields)
+
+
+def evidence(spells: list[Spell], runs: list[Run] | None = None, **more: Any) -> Evidence:
+    fields: dict[str, Any] = {"silences": [], "causes": [], "silent_after": 1000, **more}
+    return Evidence("alpha", spells, runs=runs or [], **fields)
+
+
+@given(expected=SPANS, followed=SPANS, silent=SPANS)
+def test_gaps_are_what_was_expected_and_not_covered(
+    expected: list[Span], followed: list[Span], silent: list[Span]
+) -> None:
+    spells = [spell(s.begin, s.end) for s in union(followed)]
+    silences = [Silence(1, "r", s.begin, s.end) for s in union(silent)]
+    gaps = find_gaps(expected, evidence(spells, silences=silences, silent_after=3))
+    missing = covered(expected) - covered(followed)
+    quiet = [
+        s
+        for s in intersection(intersection(silent, followed), expected)
+        if s.end - s.begin > 3
+    ]
+    assert covered([Span(g.begin, g.end) for g in gaps]) == missing | covered(quiet)
+    assert sum(g.end - g.begin for g in gaps) == len(missing | covered(quiet)), "disjoint"
+    assert {g.cause for g in gaps if g.begin in covered(quiet)} <= {Cause.SILENT_LADDER}
+
+
+@pytest.mark.parametrize(
+    ("first", "runs", "cause"),
+    [
+        ({}, [Run("alpha", "r", 0, 10), Run("alpha", "s", 20, 40)], Cause.STREAMER_DIED),
+        ({}, [Run("alpha", "r", 0, 10, recovered=True)], Cause.STREAMER_DIED),
+        ({}, [Run("alpha", "r", 0, 10)], Cause.UNKNOWN),
+        ({}, [Run("alpha", "r", 0, 10), Run("beta", "s", 20, 40)], Cause.UNKNOWN),
+        ({}, [Run("alpha", "r", 0, 10, stopped=True)], Cause.NOT_ASSIGNED),
+        (
+            {},
+            [Run("alpha", "r", 0, 10, stopped=True, stop_cause="maintenance")],
+            Cause.MAINTENANCE,
+        ),
+        ({"ended_by": "disconnected"}, [], Cause.DISCONNECTED),
+        ({"ended_by": "disconnected", "cause": "competing_login"}, [], Cause.COMPETING_LOGIN),
+        ({"ended_by": "disconnected", "cause": "of_the_future"}, [], Cause.UNKNOWN),
+        ({"ended_by": "unsubscribed"}, [], Cause.NOT_ASSIGNED),
+    ],
+)
+def test_a_hole_is_explained_by_what_ended_before_it(
+    first: dict[str, Any], runs: list[Run], cause: Cause
+) -> None:
+    spells = [spell(0, 10, **first), spell(20, 40, run="s")]
+    (gap,) = find_gaps([Span(0, 40)], evidence(spells, runs))
+    assert (gap.begin, gap.end, gap.cause) == (10, 20, cause)
+
+
+def test_two_pods_cover_for_each_other() -> None:
+    spells = [spell(0, 20), spell(10, 40, run="s")]
+    silences = [Silence(1, "r", 5, 18)]
+    gaps = find_gaps([Span(0, 40)], evidence(spells, silences=silences, silent_after=3))
+    assert [(gap.begin, gap.end) for gap in gaps] == [(5, 10)]
+
+
+def test_before_the_first_run_nobody_was_assigned() -> None:
+    (gap,) = find_gaps([Span(0, 20)], evidence([spell(10, 20)], [Run("alpha", "r", 9, 20)]))
+    assert gap.cause is Cause.NOT_ASSIGNED
+
+
+def test_a_run_that_died_before_the_date_explains_its_beginning() -> None:
+    runs = [Run("alpha", "old", -50, -5), Run("alpha", "r", 9, 20)]
+    (gap,) = find_gaps([Span(0, 20)], evidence([spell(10, 20, run="r")], runs))
+    assert gap.cause is Cause.STREAMER_DIED
+
+
+@pytest.mark.parametrize(
+    ("generations", "spells", "expected"),
+    [
+        ([(0, 60, {CL: "alpha"})], [], [(60, 100)]),
+        ([(0, 60, {CL: "alpha"})], [spell(20, 100)], [(20, 100)]),
+        ([(30, 60, {CL: "alpha"})], [spell(10, 100)], [(30, 100)]),
+        ([(0, 10, {CL: "alpha"}), (50, 70, {})], [], [(10, 50)]),
+        ([(0, 10, {CL: "alpha"}), (50, 70, {CL: "beta"})], [], [(10, 100)]),
+        ([(0, 10, {CL: "alpha"}), (20, 30, {}), (50, 70, {CL: "alpha"})], [], [(10, 20), (70, 100)]),
+        ([(0, 60, {"ES.CME.front": "alpha"})], [spell(20, 100)], []),
+    ],
+)
+def test_what_is_expected(generations: Any, spells: list[Spell], expected: Any) -> None:
+    made = [Generation(*generation) for generation in generations]
+    assert expected_spans(CL, made, spells, until=100) == expected
+
+
+@pytest.fixture
+def client(warehouse: ClickHouse) -> Iterator[Any]:
+    connection = connect(warehouse)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PlatformConfig:
+    return make_config(tmp_path)
+
+
+def stored_gaps(client: Any) -> list[tuple[float, float, str]]:
+    """Seconds after NOON of begin and end, and the cause, of every gap after NOON."""
+    rows = client.query(
+        "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end), cause FROM gaps "
+        "ORDER BY contract, begin"
+    ).result_rows
+    return [((b - NOON) / SECOND, (e - NOON) / SECOND, cause) for b, e, cause in rows if b >= NOON]
+
+
+def stream(recorder: Recorder, begin: int, end: int, conid: int = 1) -> None:
+    """Ladder frames every five seconds from ``begin`` to ``end``, seconds after NOON."""
+    for second in range(begin, end + 1, 5):
+        recorder.ladder(NOON + second * SECOND, conid, full())
+
+
+def test_a_killed_streamer(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    first, second = Recorder("run-a"), Recorder("run-b")
+    stream(first, 0, 60)
+    stream(second, 75, 120)
+    second.event(NOON + 76 * SECOND, StreamEventKind.RUN_RECOVERED, run_id="run-a", frames=13)
+    for recorder in (first, second):
+        recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(60, 75, "streamer_died")]
+
+
+def test_a_reconnection_inside_a_run(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.event(NOON + 62 * SECOND, StreamEventKind.DISCONNECTED, "session_lost")
+    recorder.other(NOON + 65 * SECOND)
+    stream(recorder, 70, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(62, 70, "session_lost")]
+
+
+def test_a_silent_ladder(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    for second in range(61, 100):
+        recorder.other(NOON + second * SECOND)
+    stream(recorder, 100, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(60, 100, "silent_ladder")]
+
+
+def test_a_rerequest_is_no_gap(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.event(NOON + 60 * SECOND, StreamEventKind.SUBSCRIBE_REQUESTED, "resubscribed", 1)
+    stream(recorder, 70, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == []
+    epochs = client.query("SELECT epoch, ended_by FROM spells ORDER BY epoch").result_rows
+    assert epochs == [(1, "next_epoch"), (2, "run_end")]
+
+
+def test_a_clean_stop_and_the_rest_of_the_date(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.event(NOON + 60 * SECOND, StreamEventKind.RUN_STOPPED)
+    recorder.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    assert stored_gaps(client) == [(60, 4.5 * 3600, "not_assigned")]
+
+
+def test_the_market_is_closed_in_the_break(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND, calendar="cme_globex")
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    # 16:00 Chicago is 22:00 UTC: the half hour up to the border is no gap.
+    assert stored_gaps(client) == [(60, 4 * 3600, "unknown")]
+
+
+def test_a_live_run_is_known_until_its_own_last_frame(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1), ("ES.CME.front", "beta", 2)], NOON - 5 * SECOND)
+    alpha, beta = Recorder("a"), Recorder("b", "beta")
+    stream(alpha, 0, 60)
+    stream(beta, 0, 80, conid=2)
+    for recorder in (alpha, beta):
+        recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == []
+    stream(beta, 85, 100, conid=2)
+    client.command("TRUNCATE TABLE ladder_frames")
+    client.command("TRUNCATE TABLE frames")
+    for recorder in (alpha, beta):
+        recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(60, 100, "unknown")]
+
+
+def test_suspect_windows(client: Any, config: PlatformConfig) -> None:
+    recorder = Recorder("r")
+    stream(recorder, 0, 20)
+    recorder.broken(NOON + 21 * SECOND, 1)
+    stream(recorder, 25, 60)
+    recorder.event(NOON + 61 * SECOND, StreamEventKind.LATE_STAMPS, "late_stamps", seconds=2.5)
+    recorder.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    rows = client.query(
+        "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end), cause "
+        "FROM suspect_windows ORDER BY begin"
+    ).result_rows
+    assert [((b - NOON) / SECOND, (e - NOON) / SECOND, cause) for b, e, cause in rows] == [
+        (21, 25, "undecodable"),
+        (58.5, 61, "late_stamps"),
+    ]
+    suspect = client.query(
+        "SELECT toUnixTimestamp(bar_start) FROM bars WHERE bar_size = '1s' AND suspect ORDER BY 1"
+    ).result_rows
+    assert [start - NOON // SECOND for (start,) in suspect] == [60]
