@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
@@ -47,8 +46,3 @@ def embedded_clickhouse(settings: ClickHouse) -> Iterator[psutil.Process]:
         yield psutil.Process(child.pid)
     finally:
         child.stop(10)
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below ``folder``."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

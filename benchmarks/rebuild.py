@@ -22,7 +22,6 @@ import duckdb
 import polars as pl
 import psutil
 import pyarrow as pa
-from ib_platform.warehouse.compact import finalize
 
 from benchmarks.engine import embedded_clickhouse
 from benchmarks.recorded import START, ladder_rows
@@ -30,6 +29,7 @@ from ib_platform.config import PlatformConfig
 from ib_platform.fleet.plan import Assignment
 from ib_platform.streamer.arrow import to_arrow
 from ib_platform.warehouse.assignments import write_assignment
+from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
 from ib_platform_tests.support import make_config
 

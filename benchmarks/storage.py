@@ -6,8 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ib_platform.warehouse.compact import finalize
-
 from benchmarks.engine import embedded_clickhouse
 from benchmarks.recorded import START, ladder_payloads
 from ib_platform.config import ClickHouse
@@ -15,6 +13,7 @@ from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool
+from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
 from ib_platform_tests.support import CAPTURE_CONID, make_config
 

@@ -27,7 +27,7 @@ from ib_platform.demo.prepare import (
     write_config,
 )
 from ib_platform.demo.summary import build_summary, complaints
-from ib_platform.demo.system import DemoSystem, records_of
+from ib_platform.demo.system import DemoSystem
 from ib_platform.demo.watch import Watch
 from ib_platform.errors import PlatformError, PlatformInUseError
 from ib_platform.fleet.local import LocalRuntime
@@ -156,7 +156,7 @@ def _only_demo(folder: Path, config: PlatformConfig) -> Iterator[None]:
             "with --folder"
         ) from error
     try:
-        stale = [f"{name} (pid {pid})" for name, pid in left_over(records_of(folder))]
+        stale = [f"{name} (pid {pid})" for name, pid in left_over(folder)]
         stale += _running_pods(config, folder)
         if stale:
             raise PlatformInUseError(

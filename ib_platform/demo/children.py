@@ -1,125 +1,99 @@
-"""Child processes of the demo: started in sessions of their own, recorded, watched, ended whole.
+"""Programs that the demo runs beside the pods: ClickHouse and Dagster.
 
-Each child's pid and start time stand in a file, so that `ib-platform stop` can end what a demo that
-was killed left behind, and nothing else.
+They are started and found again like the processes of a pod (``fleet.processes``), so that
+`ib-platform stop` ends what a demo that was killed left behind, whole families, and nothing else.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+from ib_platform.fleet import processes
+from ib_platform.fleet.processes import ProcessRecord
+
+CHILD_RECORDS = "children"
 
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """A program of the demo. ``environment`` is added to ours."""
+    """A program of the demo in ``folder``. ``environment`` is laid over ours."""
 
+    folder: Path
     name: str
     command: Sequence[str]
-    log: Path
-    environment: dict[str, str]
-    working_directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "logs" / f"{self.name}.log"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / CHILD_RECORDS / f"{self.name}.json"
+
+    @property
+    def mark(self) -> str:
+        return f"{self.folder}:{self.name}"
 
 
 class Child:
-    """One running child. ``restarts`` counts how often it had to be started again."""
+    """One running program. ``restarts`` counts how often it had to be started again."""
 
-    def __init__(self, spec: ChildSpec, records: Path) -> None:
+    def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
         self.restarts = 0
-        self._records = records
-        self._process: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None
+        self._exit_reason: str | None = None
 
     def start(self) -> None:
-        self.spec.log.parent.mkdir(parents=True, exist_ok=True)
-        self._records.mkdir(parents=True, exist_ok=True)
-        with self.spec.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                list(self.spec.command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.spec.working_directory,
-                env={**os.environ, **self.spec.environment},
-                start_new_session=True,
-            )
-        record = {"pid": self._process.pid, "started": _start_time(self._process.pid)}
-        self._record_file.write_text(json.dumps(record), encoding="utf-8")
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        """Start it, after ending what a killed one left behind."""
+        processes.stop(processes.marked(self.spec.mark), deadline=5)
+        for folder in (self.spec.log.parent, self.spec.record.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        record = processes.start_detached(
+            self.spec.command, self.spec.log, self.spec.mark, self.spec.environment
+        )
+        processes.write_record(self.spec.record, record)
+        self.pid, self._exit_reason = record.pid, None
 
     def exit_reason(self) -> str | None:
-        """None while it runs, else how it ended."""
-        if self._process is None or (code := self._process.poll()) is None:
-            return None
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        """None while it runs (or was never started), else how it ended."""
+        if self._exit_reason is None and self.pid is not None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                code = os.waitstatus_to_exitcode(status)
+                ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+                self._exit_reason = ended
+        return self._exit_reason
 
     def log_tail(self, lines: int = 12) -> str:
+        """The end of its log."""
         text = self.spec.log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def stop(self, deadline: float) -> None:
-        """End it and everything that it started; SIGKILL after ``deadline`` seconds."""
-        if self._process is not None:
-            end_tree(self._process.pid, deadline)
-            self._process.wait()
-        self._record_file.unlink(missing_ok=True)
-
-    @property
-    def _record_file(self) -> Path:
-        return self._records / f"{self.spec.name}.json"
+        """End it and then what it had started; SIGKILL after ``deadline`` seconds each."""
+        end_child(self.spec.record, deadline)
+        self.pid = None
 
 
-def _start_time(pid: int) -> float | None:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return None
+def left_over(folder: Path) -> list[tuple[str, int]]:
+    """(name, pid) of the programs of the demo in ``folder`` that still run."""
+    records = sorted((folder / CHILD_RECORDS).glob("*.json"))
+    found = [(file.stem, processes.find(processes.read_record(file))) for file in records]
+    return [(name, process.pid) for name, process in found if process is not None]
 
 
-def end_tree(pid: int, deadline: float) -> None:
-    """SIGTERM to a process, then to what it had started and is still there; SIGKILL at the end."""
-    try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
+def end_child(record_file: Path, deadline: float) -> None:
+    """End the program of a record, then everything that carries its mark, and forget it."""
+    record: ProcessRecord | None = processes.read_record(record_file)
+    if record is None:
         return
-    for members in ([root], family):
-        for process in members:
-            _signal(process, kill=False)
-        psutil.wait_procs(members, timeout=deadline)
-    for process in family:
-        _signal(process, kill=True)
-    psutil.wait_procs(family, timeout=deadline)
-
-
-def _signal(process: psutil.Process, *, kill: bool) -> None:
-    try:
-        if kill:
-            process.kill()
-        else:
-            process.terminate()
-    except psutil.NoSuchProcess:
-        return
-
-
-def left_over(records: Path) -> list[tuple[str, int]]:
-    """(name, pid) of recorded children that still run: same pid and same start time."""
-    found = []
-    for file in sorted(records.glob("*.json")) if records.is_dir() else []:
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            pid, started = int(record["pid"]), record["started"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if started is not None and _start_time(pid) == started:
-            found.append((file.stem, pid))
-    return found
+    process = processes.find(record)
+    # The program first: it knows how to end its own children.
+    processes.stop([process] if process is not None else [], deadline)
+    processes.stop(processes.marked(record.mark), deadline)
+    record_file.unlink(missing_ok=True)

@@ -33,7 +33,11 @@ def dagster_commands(*, ui_port: int | None, code_server_port: int, home: Path) 
     """
     binaries = Path(sys.executable).parent
     if ui_port is not None:
-        return [[str(binaries / "dg"), "dev", "--host", "127.0.0.1", "--port", str(ui_port)]]
+        # dg finds the project by the working directory.
+        enter = ["/usr/bin/env", "-C", str(PROJECT)]
+        return [
+            [*enter, str(binaries / "dg"), "dev", "--host", "127.0.0.1", "--port", str(ui_port)]
+        ]
     workspace = home / "workspace.yaml"
     workspace.write_text(
         "load_from:\n  - grpc_server:\n      host: 127.0.0.1\n"

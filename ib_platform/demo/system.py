@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ib_platform.config import CONFIG_VARIABLE, PlatformConfig
 from ib_platform.demo.children import Child, ChildSpec
-from ib_platform.demo.dagster_home import PROJECT, dagster_commands, prepare_dagster_home
+from ib_platform.demo.dagster_home import dagster_commands, prepare_dagster_home
 from ib_platform.errors import PlatformError, WarehouseError
 from ib_platform.fleet.local import stop_all
 from ib_platform.fleet.plan import plan_assignment
@@ -21,7 +21,6 @@ from ib_platform.warehouse.migrate import migrate
 
 MOST_RESTARTS = 20
 _STOP_DEADLINE = 10.0
-CHILD_RECORDS = "children"
 
 Say = Callable[[str], None]
 
@@ -105,8 +104,7 @@ class DemoSystem:
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
         if self._config.limits.refresh_open_date_every == 1:
             environment["IB_PLATFORM_REFRESH_MINUTES"] = "1"
-        log = self._folder / "logs" / f"{name}.log"
-        return Child(ChildSpec(name, command, log, environment, PROJECT), records_of(self._folder))
+        return Child(ChildSpec(self._folder, name, command, environment))
 
     def _wait_for_clickhouse(self, patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -124,8 +122,3 @@ class DemoSystem:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-
-
-def records_of(folder: Path) -> Path:
-    """Where the process records of a demo's children stand."""
-    return folder / CHILD_RECORDS

@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,16 +57,19 @@ def write_record(path: Path, record: ProcessRecord) -> None:
     fresh.replace(path)
 
 
-def start_detached(command: Sequence[str], log: Path, mark: str) -> ProcessRecord:
+def start_detached(
+    command: Sequence[str], log: Path, mark: str, environment: Mapping[str, str] | None = None
+) -> ProcessRecord:
     """Start ``command`` in a session of its own: no terminal, output appended to ``log``.
 
-    The environment is passed on; secrets never travel in it or in ``command`` (they are files).
+    The environment is passed on, with ``environment`` over it; secrets never travel in it or in
+    ``command`` (they are files).
     """
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         command[0],
         list(command),
-        {**os.environ, MARK_VARIABLE: mark},
+        {**os.environ, **(environment or {}), MARK_VARIABLE: mark},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),

@@ -1,6 +1,6 @@
 """Two schedules: the open date is refreshed all the time, a closed one is finalized.
 
-Both are RUNNING from the first minute. Neither does the work: each yields runs, which show in the UI.
+Both are RUNNING from the first minute. Neither does the work: each yields runs, which the UI shows.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import logging
 import os
 import random
 import signal
-import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -28,6 +27,7 @@ from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.health import StreamerState, utc_now
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly, watch_stalls
+from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.resolution import ContractDesk
@@ -221,7 +221,7 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         LiveAccountError: the login is not provably paper.
         PlatformInUseError: the health port is taken.
     """
-    _keep_pandas_out()
+    keep_pandas_out()
     user = config.paper_user(paper_user)
     paths = PodPaths(config.runtime.state_dir, user.name)
     run_id = new_run_id(user.name, utc_now())
@@ -241,12 +241,6 @@ def run(config: PlatformConfig, paper_user: str) -> None:
             _finish(streamer.state, loader, config.limits.shutdown_deadline)
     finally:
         spool.close()
-
-
-def _keep_pandas_out() -> None:
-    """pyarrow imports pandas, where it is installed, only to recognise its objects: 50 MB that a
-    streamer never uses. A None in sys.modules makes that import fail, which pyarrow expects."""
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def _finish(state: StreamerState, loader: Loader, deadline: float) -> None:

@@ -119,11 +119,8 @@ class Build:
         for table, stage in self.stages.items():
             counts[table] = self.count(table)
             partition = f"PARTITION '{self.trade_date:%Y-%m-%d}'"
-            if counts[table]:
-                change = f"REPLACE {partition} FROM {stage}"
-            else:
-                # ClickHouse refuses to replace from a table without the partition.
-                change = f"DROP {partition}"
+            # ClickHouse refuses to replace from a table without the partition.
+            change = f"REPLACE {partition} FROM {stage}" if counts[table] else f"DROP {partition}"
             self.client.command(f"ALTER TABLE {table} {change}")
         return counts
 

@@ -133,10 +133,23 @@ def _assignments(build: Build, date_end: int) -> tuple[list[Generation], dict[st
                 "`rebalance` may write this table. Insert a sound generation after it."
             )
         generations.append(
-            Generation(created * 1_000_000, effective * 1_000_000, dict(zip(contracts, users)))
+            Generation(
+                created * 1_000_000, effective * 1_000_000, dict(zip(contracts, users, strict=True))
+            )
         )
-        calendars.update((key, CalendarName(name)) for key, name in zip(contracts, names))
+        calendars.update((key, _calendar(name)) for key, name in zip(contracts, names, strict=True))
     return generations, calendars
+
+
+def _calendar(name: str) -> CalendarName:
+    try:
+        return CalendarName(name)
+    except ValueError as error:
+        known = ", ".join(CalendarName)
+        raise WarehouseError(
+            f"assignments: calendar {name!r} is unknown here, known are {known}. Is this an older "
+            "version of the platform than the one that wrote it?"
+        ) from error
 
 
 def _conids(build: Build, date_end: int) -> dict[str, int]:
@@ -164,8 +177,9 @@ def _is_late(event: dict[str, Any]) -> bool:
 def _late_span(event: dict[str, Any]) -> Span:
     """The event comes at the end of the span; ``detail.seconds`` is its length."""
     length = _detail(event).get("seconds")
-    known = isinstance(length, int | float) and length > 0
-    return Span(event["at"] - (int(length * SECOND) if known else 0), event["at"])
+    if not isinstance(length, int | float) or length < 0:
+        length = 0
+    return Span(event["at"] - int(length * SECOND), event["at"])
 
 
 def date_of(value: date | datetime) -> date:

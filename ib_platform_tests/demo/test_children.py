@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from ib_platform.demo.children import Child, ChildSpec, end_tree, left_over
+from ib_platform.demo.children import CHILD_RECORDS, Child, ChildSpec, end_child, left_over
 from ib_platform_tests.support import wait_until
 
 _FAMILY = (
@@ -22,15 +22,9 @@ _FAMILY = (
 )
 
 
-def child(tmp_path: Path, code: str, name: str = "program") -> Child:
-    spec = ChildSpec(
-        name=name,
-        command=[sys.executable, "-c", code],
-        log=tmp_path / "logs" / f"{name}.log",
-        environment={"DEMO_WORD": "hello"},
-        working_directory=tmp_path,
-    )
-    return Child(spec, tmp_path / "children")
+def child(folder: Path, code: str, name: str = "program") -> Child:
+    command = [sys.executable, "-c", code]
+    return Child(ChildSpec(folder, name, command, {"DEMO_WORD": "hello"}))
 
 
 def grandchild_of(started: Child) -> int:
@@ -54,10 +48,10 @@ def test_a_child_is_recorded_and_its_whole_family_is_ended(tmp_path: Path) -> No
     started.start()
     grandchild = grandchild_of(started)
     assert started.pid is not None
-    assert left_over(tmp_path / "children") == [("program", started.pid)]
+    assert left_over(tmp_path) == [("program", started.pid)]
     started.stop(deadline=0.5)
     assert is_gone(grandchild), "it ignored SIGTERM and had to be killed"
-    assert left_over(tmp_path / "children") == []
+    assert left_over(tmp_path) == []
     started.stop(deadline=0.5)
 
 
@@ -76,23 +70,35 @@ def test_how_a_child_ended_is_said(tmp_path: Path, code: str, reason: str) -> No
 
 
 def test_output_goes_to_the_log_and_the_environment_is_passed(tmp_path: Path) -> None:
-    started = child(tmp_path, "import os; print(os.environ['DEMO_WORD'], os.getcwd())")
+    started = child(tmp_path, "import os; print(os.environ['DEMO_WORD'])")
     started.start()
     wait_until(started.exit_reason, "its end")
-    assert started.log_tail() == f"hello {tmp_path}"
+    assert started.log_tail() == "hello"
     started.stop(deadline=1)
 
 
-def test_a_reused_pid_or_a_damaged_record_is_not_ours(tmp_path: Path) -> None:
-    records = tmp_path / "children"
-    records.mkdir()
-    alive = {"pid": os.getpid(), "started": 1.0}
-    (records / "reused.json").write_text(json.dumps(alive), encoding="utf-8")
-    (records / "torn.json").write_text('{"pid": 12', encoding="utf-8")
-    (records / "odd.json").write_text("[]", encoding="utf-8")
-    assert left_over(records) == []
-    assert left_over(tmp_path / "absent") == []
+def test_what_a_killed_program_left_is_ended_before_it_starts_again(tmp_path: Path) -> None:
+    started = child(tmp_path, _FAMILY)
+    started.start()
+    grandchild, first = grandchild_of(started), started.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert wait_until(started.exit_reason, "its end") == "killed by signal 9"
+    assert not is_gone(grandchild)
+    started.start()
+    assert is_gone(grandchild)
+    assert started.pid != first
+    assert started.exit_reason() is None
+    started.stop(deadline=0.5)
 
 
-def test_ending_what_is_gone_is_no_error() -> None:
-    end_tree(2**22 + 1, deadline=0.1)
+def test_another_demo_finds_and_ends_what_was_left(tmp_path: Path) -> None:
+    started = child(tmp_path, "import time; time.sleep(600)")
+    started.start()
+    assert started.pid is not None
+    ((name, pid),) = left_over(tmp_path)
+    assert (name, pid) == ("program", started.pid)
+    end_child(tmp_path / CHILD_RECORDS / "program.json", deadline=1)
+    assert is_gone(started.pid)
+    assert left_over(tmp_path) == []
+    end_child(tmp_path / CHILD_RECORDS / "program.json", deadline=1)

@@ -93,7 +93,7 @@ def test_random_streams(
     for recorder in recorders:
         recorder.insert(client)
     for day in (DAY, date(2026, 11, 19)):
-        finalize(client, config, day, now=AFTER)
+        build_open_date(client, config, day, now=AFTER)
         assert_twins_agree(client, recorders, day)
 
 

@@ -77,9 +77,7 @@ def test_gaps_are_what_was_expected_and_not_covered(
     gaps = find_gaps(expected, evidence(spells, silences=silences, silent_after=3))
     missing = covered(expected) - covered(followed)
     quiet = [
-        s
-        for s in intersection(intersection(silent, followed), expected)
-        if s.end - s.begin > 3
+        s for s in intersection(intersection(silent, followed), expected) if s.end - s.begin > 3
     ]
     assert covered([Span(g.begin, g.end) for g in gaps]) == missing | covered(quiet)
     assert sum(g.end - g.begin for g in gaps) == len(missing | covered(quiet)), "disjoint"
@@ -139,7 +137,11 @@ def test_a_run_that_died_before_the_date_explains_its_beginning() -> None:
         ([(30, 60, {CL: "alpha"})], [spell(10, 100)], [(30, 100)]),
         ([(0, 10, {CL: "alpha"}), (50, 70, {})], [], [(10, 50)]),
         ([(0, 10, {CL: "alpha"}), (50, 70, {CL: "beta"})], [], [(10, 100)]),
-        ([(0, 10, {CL: "alpha"}), (20, 30, {}), (50, 70, {CL: "alpha"})], [], [(10, 20), (70, 100)]),
+        (
+            [(0, 10, {CL: "alpha"}), (20, 30, {}), (50, 70, {CL: "alpha"})],
+            [],
+            [(10, 20), (70, 100)],
+        ),
         ([(0, 60, {"ES.CME.front": "alpha"})], [spell(20, 100)], []),
     ],
 )

@@ -1,4 +1,4 @@
-"""Bars in plain Python: the same definitions as queries/bars.sql, written for clarity, not speed."""
+"""Bars in plain Python: what queries/bars.sql defines, written for clarity, not speed."""
 
 from __future__ import annotations
 

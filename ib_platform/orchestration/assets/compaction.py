@@ -29,7 +29,7 @@ from ib_platform.orchestration.resources import Platform, with_platform
 def compaction(
     context: dg.AssetExecutionContext, platform: Platform
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Build the selected assets of the partition's trade date; a failed check keeps the old rows."""
+    """Build the selected assets of one trade date; a failed check keeps the old rows."""
     from ib_platform.warehouse.compact import build_open_date, finalize
 
     trade_date = trade_date_of_key(context.partition_key)

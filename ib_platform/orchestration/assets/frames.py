@@ -16,8 +16,9 @@ frames = dg.AssetsDefinition(
         dg.AssetSpec(
             key="frames",
             description=(
-                "One row per websocket frame of any topic, as received, with the streamer's stamps. "
-                "The truth: immutable, written by the pods through their spools, never by Dagster."
+                "One row per websocket frame of any topic, as received, with the stamps of the "
+                "streamer. The truth: immutable, written by the pods through their spools, never "
+                "by Dagster."
             ),
             group_name="record",
             kinds={"clickhouse"},

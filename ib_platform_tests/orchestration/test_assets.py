@@ -1,0 +1,162 @@
+"""The data side of Dagster, run in process against a real ClickHouse."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ib_platform.config import CONFIG_VARIABLE, ClickHouse, dump_config
+from ib_platform.definitions import defs
+from ib_platform.orchestration.columns import table_schema
+from ib_platform.orchestration.previews import markdown_table
+from ib_platform.warehouse.connect import connect
+from ib_platform.warehouse.spans import to_ns
+from ib_platform_tests.support import make_config
+from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
+
+KEY = "2026-11-18"
+NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
+TABLES = ("depth", "bars", "quality_report")
+
+
+@pytest.fixture
+def client(warehouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of the database that IB_PLATFORM_CONFIG names."""
+    file = tmp_path / "ib_platform.yaml"
+    file.write_text(dump_config(make_config(tmp_path, clickhouse=warehouse)))
+    monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+    connection = connect(warehouse)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def record(client: Any) -> Recorder:
+    assign(client, [("CL.NYMEX.front", "alpha", 1)], NOON - 60 * SECOND)
+    recorder = Recorder("r")
+    for second in range(0, 100, 5):
+        recorder.ladder(NOON + second * SECOND, 1, full())
+    recorder.insert(client)
+    return recorder
+
+
+def run(job: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    found = defs().resolve_job_def(job)
+    return found.execute_in_process(partition_key=KEY, instance=instance, raise_on_error=False)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def metadata(result: dg.ExecuteInProcessResult, table: str) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node("compaction") and [
+        event
+        for event in result.asset_materializations_for_node("compaction")
+        if event.asset_key == dg.AssetKey(table)
+    ]
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def test_finalizing_a_date(client: Any, record: Recorder, instance: dg.DagsterInstance) -> None:
+    result = run("finalize_date_job", instance)
+    assert result.success
+    for table in TABLES:
+        (rows,) = client.query(f"SELECT count() FROM {table}").result_rows[0]
+        found = metadata(result, table)
+        assert found["dagster/partition_row_count"] == rows > 0
+        assert found["preview"].startswith("| con")
+    checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
+    assert set(checks) == {"bars_sound", "quality_verdict", "spool_balance"}
+    assert checks["bars_sound"].passed
+    assert checks["spool_balance"].passed
+    assert {check.metadata["trade_date"].value for check in checks.values()} == {KEY}
+
+
+def test_checks_report_what_is_wrong(
+    client: Any, record: Recorder, instance: dg.DagsterInstance
+) -> None:
+    client.command("TRUNCATE TABLE frames")
+    client.insert("frames", [*record.frames[:5], *record.frames[6:]])
+    result = run("finalize_date_job", instance)
+    assert result.success, "a failed check alerts, it does not fail the run"
+    checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
+    assert not checks["spool_balance"].passed
+    assert checks["spool_balance"].severity is dg.AssetCheckSeverity.ERROR
+    assert not checks["quality_verdict"].passed
+    assert checks["quality_verdict"].severity is dg.AssetCheckSeverity.WARN
+    assert "spool balance" in str(checks["quality_verdict"].metadata["rows"].value)
+
+
+def test_refreshing_the_open_date(
+    client: Any, record: Recorder, instance: dg.DagsterInstance
+) -> None:
+    result = run("refresh_open_date_job", instance)
+    assert result.success
+    made = {
+        e.asset_key.to_user_string() for e in result.asset_materializations_for_node("compaction")
+    }
+    assert made == {"bars", "quality_report"}
+    assert result.get_asset_check_evaluations() == []
+    assert client.query("SELECT count() FROM depth").result_rows == [(0,)]
+
+
+def test_an_error_of_the_platform_fails_the_run_with_its_own_words(
+    client: Any, record: Recorder, instance: dg.DagsterInstance
+) -> None:
+    client.command("DROP TABLE bars")
+    result = run("finalize_date_job", instance)
+    assert not result.success
+    (failure,) = [e for e in result.all_events if e.is_step_failure]
+    assert "build of trade date 2026-11-18" in str(failure.step_failure_data.error)
+
+
+def test_heavy_libraries_are_not_loaded_with_the_definitions() -> None:
+    script = (
+        "import sys, ib_platform.definitions as d; d.defs(); "
+        "heavy = {'pyarrow', 'pandas', 'clickhouse_connect', 'chdb'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_every_asset_states_its_grain() -> None:
+    graph = defs().resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description is not None
+        assert node.description.startswith("One row per "), key
+        assert node.owners == ["team:market-data"]
+        assert "clickhouse" in node.kinds
+        schema = node.metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        assert schema.columns[0].name == "trade_date"
+
+
+@pytest.mark.parametrize("table", ["frames", *TABLES, "gaps", "builds"])
+def test_the_catalog_shows_the_columns_of_the_database(client: Any, table: str) -> None:
+    described = client.query(f"DESCRIBE TABLE {table}").result_rows
+    shown = [
+        (column.name, column.type, column.description or "")
+        for column in table_schema(table).columns
+    ]
+    assert shown == [(row[0], row[1], row[4]) for row in described]
+
+
+def test_an_unknown_table_has_no_schema() -> None:
+    with pytest.raises(KeyError, match="no migration"):
+        table_schema("nowhere")
+
+
+def test_previews_leave_unknown_cells_empty() -> None:
+    assert markdown_table(["a", "b"], [(None, "x|y")]) == "| a | b |\n|---|---|\n|  | x\\|y |"
