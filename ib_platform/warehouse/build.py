@@ -60,9 +60,8 @@ class Build:
     stages: Mapping[str, str]
     parameters: Mapping[str, Any]
 
-    def insert_query(self, table: str, name: str, **extra: Any) -> None:
-        """Fill the stage of ``table`` from ``queries/NAME.sql``; columns match by name."""
-        sql = query(name)
+    def insert_query(self, table: str, sql: str, **extra: Any) -> None:
+        """Fill the stage of ``table`` from the query ``sql``; columns match by name."""
         bound = {**self.parameters, **extra}
         columns = ", ".join(
             row[0] for row in self.client.query(f"DESCRIBE TABLE ({sql})", bound).result_rows

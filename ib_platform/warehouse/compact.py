@@ -136,7 +136,7 @@ def _build(
             # Before anything is read: what arrives from now on makes the date due again.
             _note_inputs(build, span)
         if "depth" in tables:
-            build.insert_query("depth", "depth")
+            build.insert_query("depth", query("depth"))
         _fill(build, span, thresholds)
         build.check()
         rows = build.publish()
@@ -144,7 +144,7 @@ def _build(
 
 
 def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
-    build.insert_query("spells", "spells")
+    build.insert_query("spells", query("spells"))
     spells = {"spells": build.stages["spells"]}
     around = read_surroundings(build, span.end)
     known_until = around.newest or span.begin
@@ -153,14 +153,7 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
     contracts = contract_rows(build, span, around, thresholds)
     build.insert_rows("gaps", [row for contract in contracts for row in contract.gap_rows()])
     build.insert_rows("suspect_windows", suspect_rows(build, around, crossed=[]))
-    build.insert_query(
-        "bars",
-        "bars",
-        **spells,
-        gaps=build.stages["gaps"],
-        suspects=build.stages["suspect_windows"],
-        known_until=_nanoseconds(known_until),
-    )
+    _fill_bars(build, known_until)
     daily = build.client.query(
         "SELECT conid, states, one_sided_states, empty_states, crossed_states, locked_states, "
         f"warm_up_states, crossed_seconds, two_sided_seconds FROM {build.stages['bars']} "
@@ -172,6 +165,22 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
         build.insert_rows("suspect_windows", suspect_rows(build, None, crossed=crossed))
     report = build_report(contracts, days, around, span, thresholds)
     build.insert_rows("quality_report", report)
+
+
+def _fill_bars(build: Build, known_until: int) -> None:
+    """From the depth of this build where there is one: the same states, not computed twice."""
+    stages = build.stages
+    bound: dict[str, Any] = {
+        "spells": stages["spells"],
+        "gaps": stages["gaps"],
+        "suspects": stages["suspect_windows"],
+        "known_until": _nanoseconds(known_until),
+    }
+    if "depth" in stages:
+        bound |= {"depth": stages["depth"], "own_rows": False}
+        build.insert_query("bars", query("bars", states="states_of_depth"), **bound)
+    else:
+        build.insert_query("bars", query("bars"), **bound)
 
 
 def _note_inputs(build: Build, span: DateSpan) -> None:
@@ -193,6 +202,7 @@ def _parameters(span: DateSpan, version: str, now: datetime) -> dict[str, Any]:
         "trade_date": span.trade_date,
         "read_from": span.trade_date - LOOK_BACK,
         "read_to": span.trade_date + _LOOK_AHEAD,
+        "own_rows": True,
         "date_begin": _nanoseconds(span.begin),
         "date_end": _nanoseconds(span.end),
         "inputs_version": version,

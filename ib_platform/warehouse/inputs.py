@@ -12,7 +12,7 @@ from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.states import StreamEventKind
 from ib_platform.warehouse.gaps import Generation, NamedCause, Run
-from ib_platform.warehouse.spans import SECOND, Span
+from ib_platform.warehouse.spans import Span, to_ns
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -175,11 +175,16 @@ def _is_late(event: dict[str, Any]) -> bool:
 
 
 def _late_span(event: dict[str, Any]) -> Span:
-    """The event comes at the end of the span; ``detail.seconds`` is its length."""
-    length = _detail(event).get("seconds")
-    if not isinstance(length, int | float) or length < 0:
-        length = 0
-    return Span(event["at"] - int(length * SECOND), event["at"])
+    """``begin`` and ``end`` of the detail (ISO 8601 with offset), else the event's instant alone."""
+    detail = _detail(event)
+    try:
+        span = Span(
+            to_ns(datetime.fromisoformat(detail["begin"])),
+            to_ns(datetime.fromisoformat(detail["end"])),
+        )
+    except (KeyError, TypeError, ValueError):
+        return Span(event["at"], event["at"])
+    return Span(min(span), max(span))
 
 
 def date_of(value: date | datetime) -> date:

@@ -29,6 +29,7 @@ def read_depth_now(client: Client, trade_date: date, conid: int | None = None) -
     bound = {
         "trade_date": trade_date,
         "read_from": trade_date - LOOK_BACK,
+        "own_rows": True,
         "inputs_version": "",
         "built_at": "1970-01-01 00:00:00.000",
     }

@@ -26,14 +26,19 @@ _RULES = (
 
 
 @cache
-def query(name: str) -> str:
+def query(name: str, states: str = "states") -> str:
     """Text of ``queries/NAME.sql`` with its includes and without its comments.
 
-    Raises FileNotFoundError for a name that does not exist.
+    ``states`` names the query that is included for ``states.sql``. Raises FileNotFoundError for a
+    name that does not exist.
     """
     text = files("ib_platform.warehouse").joinpath("queries", f"{name}.sql").read_text("utf-8")
-    included = _INCLUDE.sub(lambda match: query(match[1].removesuffix(".sql")), text)
-    return _COMMENT.sub("", included).strip()
+
+    def included(match: re.Match[str]) -> str:
+        wanted = match[1].removesuffix(".sql")
+        return query(states if wanted == "states" else wanted)
+
+    return _COMMENT.sub("", _INCLUDE.sub(included, text)).strip()
 
 
 def query_names() -> list[str]:

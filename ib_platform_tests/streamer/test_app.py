@@ -71,8 +71,11 @@ def test_every_frame_is_stored_and_the_run_ends_cleanly(
         assert all(c.epoch == 1 and c.crossed == 0 for c in health.contracts.values())
         assert http_get(user.health_port, "/ready") == (200, b"ok\n")
         assert http_get(user.health_port, "/stop") == (404, b"404: Not Found")
+        assert health.loader.last_error is None
+        assert health.frames.stored > 0
         resident = psutil.Process(streamer.pid).memory_info().rss
         assert streamer.stop() == 0
+    assert "Traceback" not in streamer.output()
     print(f"streamer resident: {resident / 1024**2:.0f} MB")
     assert resident < MOST_RESIDENT
     events = stored_events(settings, health.run_id)
@@ -124,6 +127,7 @@ def test_a_killed_streamer_loses_nothing_and_the_next_run_loads_it(
 
         wait_until(recovered, "the recovery of the killed run")
         assert second.stop() == 0
+        assert "Traceback" not in first.output() + second.output()
     ((count, distinct, last),) = query(
         config.clickhouse,
         f"SELECT count(), uniqExact(seq), max(seq) FROM frames WHERE run_id = '{killed_run}'",

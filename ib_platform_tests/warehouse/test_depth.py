@@ -46,6 +46,7 @@ def depth(client: Any, day: date) -> list[dict[str, Any]]:
     bound = {
         "trade_date": day,
         "read_from": day - timedelta(days=7),
+        "own_rows": True,
         "inputs_version": "test",
         "built_at": "2026-11-18 00:00:00.000",
     }

@@ -269,7 +269,13 @@ def test_suspect_windows(client: Any, config: PlatformConfig) -> None:
     stream(recorder, 0, 20)
     recorder.broken(NOON + 21 * SECOND, 1)
     stream(recorder, 25, 60)
-    recorder.event(NOON + 61 * SECOND, StreamEventKind.LATE_STAMPS, "late_stamps", seconds=2.5)
+    recorder.event(
+        NOON + 61 * SECOND,
+        StreamEventKind.LATE_STAMPS,
+        "late_stamps",
+        begin="2026-11-18T18:00:58.500000+00:00",
+        end="2026-11-18T18:01:00.900000+00:00",
+    )
     recorder.insert(client)
     finalize(client, config, DAY, now=AFTER)
     rows = client.query(
@@ -278,7 +284,7 @@ def test_suspect_windows(client: Any, config: PlatformConfig) -> None:
     ).result_rows
     assert [((b - NOON) / SECOND, (e - NOON) / SECOND, cause) for b, e, cause in rows] == [
         (21, 25, "undecodable"),
-        (58.5, 61, "late_stamps"),
+        (58.5, 60.9, "late_stamps"),
     ]
     suspect = client.query(
         "SELECT toUnixTimestamp(bar_start) FROM bars WHERE bar_size = '1s' AND suspect ORDER BY 1"

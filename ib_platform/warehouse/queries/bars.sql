@@ -2,16 +2,16 @@
 --
 -- Grain:   one row per (conid, bar_size, bar_start) in which at least one book state exists.
 -- Inputs:  states.sql, hence ladder_frames; the spells, gaps and suspect windows of the same build.
--- Order:   states of a bar are ordered by (received_at, run_id, seq). Inside a second of one run one
---          scalar says so (`rank`: nanoseconds of the second, then seq), which is several times
---          faster than a tuple. What follows a state is decided by seq inside (conid, run_id).
+-- Order:   states of a bar are ordered by (received_at, run_id, seq), always as one scalar, which is
+--          several times faster than a tuple: `rank` inside a second of one run (nanoseconds of
+--          the second, then 34 bits of seq), `order_of` between parts. What follows a state is decided by seq inside (conid, run_id).
 -- How:     states are first reduced to parts (one per conid, run, epoch and second), and parts to
 --          bars of all sizes. A state lasts until the next one of its run and epoch, the last one of an
 --          epoch until the end of its spell. States whose successor lies in another part travel as
 --          `edges`, since only they can cross the end of a bar. Likewise `entries`: the states that
 --          were carried into a part. Sums are of integers, so no order of adding can change them.
 -- Repeat:  the same inputs give the same rows, `built_at` aside.
--- Params:  trade_date Date, read_from Date, date_begin and date_end DateTime64(9), known_until
+-- Params:  trade_date Date, read_from Date, own_rows Bool, date_begin and date_end DateTime64(9), known_until
 --          DateTime64(9), spells, gaps and suspects Identifier, inputs_version String, built_at
 --          DateTime64(3).
 WITH
@@ -19,6 +19,19 @@ WITH
     toUnixTimestamp64Nano({date_end:DateTime64(9, 'UTC')}) AS end_ns,
     toUnixTimestamp64Nano({known_until:DateTime64(9, 'UTC')}) AS known_ns,
     1000000000 AS second,
+    (
+        SELECT arraySort(groupUniqArray(toString(run_id)))
+        FROM {spells:Identifier}
+        WHERE trade_date = {trade_date:Date}
+    ) AS run_ids,
+    -- (received_at, run_id, seq) in one number: 64 bits of nanoseconds, 16 of the run, 48 of seq.
+    (at_second, rank, run_id) -> bitOr(
+        bitShiftLeft(toUInt128(at_second * second + bitShiftRight(rank, 34)), 64),
+        bitOr(
+            bitShiftLeft(toUInt64(indexOf(run_ids, toString(run_id))), 48),
+            bitAnd(rank, bitShiftLeft(toUInt64(1), 34) - 1)
+        )
+    ) AS order_of,
     prices AS
     (
         SELECT
@@ -93,7 +106,10 @@ WITH
             parts.*,
             toUnixTimestamp64Nano(spells.end) AS spell_end,
             toUnixTimestamp64Nano(ifNull(spells.previous_end, toDateTime64(0, 9, 'UTC')))
-                AS previous_end
+                AS previous_end,
+            order_of(at_second, first_two_sided_rank, run_id) AS open_order,
+            order_of(at_second, last_two_sided_rank, run_id) AS close_order,
+            order_of(at_second, last_rank, run_id) AS last_order
         FROM parts
         LEFT JOIN
         (
@@ -143,7 +159,6 @@ WITH
         FROM ended
         ARRAY JOIN [1, 60, 300, 3600, 86400] AS size
     ),
-    -- Ranks that order the parts of a bar: nanoseconds, then run, then seq.
     summed AS
     (
         SELECT
@@ -157,21 +172,11 @@ WITH
             max(any_suspect OR crossed_states > 0 OR crossed_entry) AS any_suspect_state,
             min(at_second * second + bitShiftRight(first_rank, 34)) AS first_at,
             max(at_second * second + bitShiftRight(last_rank, 34)) AS last_at,
-            argMinIf(
-                sized.mid_open,
-                (at_second, bitShiftRight(first_two_sided_rank, 34), run_id, first_two_sided_rank),
-                states > 0
-            ) AS open_twice,
-            argMaxIf(
-                sized.mid_close,
-                (at_second, bitShiftRight(last_two_sided_rank, 34), run_id, last_two_sided_rank),
-                states > 0
-            ) AS close_twice,
+            argMinIf(sized.mid_open, open_order, states > 0) AS open_twice,
+            argMaxIf(sized.mid_close, close_order, states > 0) AS close_twice,
             maxIf(sized.mid_high, states > 0) AS high_twice,
             minIf(sized.mid_low, states > 0) AS low_twice,
-            argMax(
-                touch_close, (at_second, bitShiftRight(last_rank, 34), run_id, last_rank)
-            ) AS touch,
+            argMax(touch_close, last_order) AS touch,
             sum(sized.spread_sum) AS spreads,
             maxIf(sized.spread_max, states > 0) AS widest,
             sum(time) AS two_sided_time,

@@ -3,7 +3,7 @@
 -- Grain:   one row per crossed state.
 -- Inputs:  states.sql, hence ladder_frames; the spells of the same build end an epoch's last state.
 -- Order:   by seq inside (conid, run_id).
--- Params:  trade_date Date, read_from Date, spells Identifier.
+-- Params:  trade_date Date, read_from Date, own_rows Bool, spells Identifier.
 SELECT
     states.conid AS conid, states.paper_user AS paper_user, states.run_id AS run_id, begin,
     greatest(begin, if(followed, next_at, toUnixTimestamp64Nano(spells.end))) AS end

@@ -6,7 +6,8 @@
 -- Inputs:  ladder_frames. Reads the date and, per stream, back to the last full frame before it.
 -- Order:   a book is built by seq inside (conid, run_id, epoch, window): the streamer's own counter.
 -- Repeat:  a pure function of ladder_frames: FINAL leaves one row per (conid, run_id, seq).
--- Params:  trade_date Date, read_from Date (the look-back's bound).
+-- Params:  trade_date Date, read_from Date (the look-back's bound), own_rows Bool (false: only the
+--          rows before the border).
 SELECT
     trade_date, received_at, conid, paper_user, run_id, seq, epoch, window, role, top_price, tick,
     book AS sizes,
@@ -39,7 +40,7 @@ FROM
         WHERE window > 0
           AND trade_date BETWEEN {read_from:Date} AND {trade_date:Date}
           AND (
-              trade_date = {trade_date:Date}
+              ({own_rows:Bool} AND trade_date = {trade_date:Date})
               OR (conid, run_id, epoch, window) IN (
                   SELECT conid, run_id, last.1, last.2
                   FROM

@@ -1,0 +1,76 @@
+"""The health endpoint that gateway and streamer share, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import msgspec
+import pytest
+
+from ib_platform.errors import PlatformInUseError
+from ib_platform.health_server import Probes, serve_health
+from ib_platform_tests.pod_processes import http_get
+from ib_platform_tests.support import free_port
+
+
+class Answer(msgspec.Struct):
+    word: str
+
+
+class Switch:
+    """Probes that a test flips."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+    def probes(self) -> Probes:
+        look = lambda: self.on  # noqa: E731
+        return Probes(look, look, look, lambda: Answer("hello"))
+
+
+async def _get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    answer = await asyncio.to_thread(http_get, port, path, method)
+    assert answer is not None
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/startup", "/live", "/ready"])
+async def test_probes_answer_200_or_503(path: str) -> None:
+    port, switch = free_port(), Switch()
+    async with serve_health(port, switch.probes()):
+        assert await _get(port, path) == (503, b"no\n")
+        switch.on = True
+        assert await _get(port, path) == (200, b"ok\n")
+
+
+async def test_status_is_the_json_of_the_struct() -> None:
+    port = free_port()
+    async with serve_health(port, Switch().probes()):
+        assert await _get(port, "/status") == (200, b'{"word":"hello"}')
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["/startup", "/live", "/ready", "/status"])
+async def test_there_are_no_commands(path: str, method: str) -> None:
+    port = free_port()
+    async with serve_health(port, Switch().probes()):
+        assert (await _get(port, path, method))[0] == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/api/tickle", "/stop", "/status/x"])
+async def test_there_are_no_other_routes(path: str) -> None:
+    port = free_port()
+    async with serve_health(port, Switch().probes()):
+        assert (await _get(port, path))[0] == 404
+
+
+async def test_a_taken_port_is_named_and_the_port_is_free_afterwards() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(PlatformInUseError, match=f"127.0.0.1:{port} is taken"):
+            async with serve_health(port, Switch().probes()):
+                pass
+    async with serve_health(port, Switch().probes()):
+        assert (await _get(port, "/status"))[0] == 200
+    assert await asyncio.to_thread(http_get, port, "/status") is None
