@@ -53,7 +53,8 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM_OPTIONS)
             page = browser.new_page(viewport={"width": 1400, "height": 800})
-            _shoot(page, f"{base}/asset-groups", "asset-graph", "quality_report")
+            lineage = "view=lineage&lineageScope=upstream&lineageDepth=5"
+            _shoot(page, f"{base}/assets/quality_report?{lineage}", "asset-graph", "frames")
             _shoot(page, f"{base}/runs/{_restart_run(base)}", "restart-run", "restart_pod")
             _shoot(page, _sensor_page(base), "sensor", "pod_fleet")
             _shoot(page, f"{base}/assets/bars?view=overview", "bars", "bars")
@@ -65,6 +66,9 @@ def _shoot(page: Page, url: str, name: str, text: str) -> None:
     page.get_by_text(text).first.wait_for(timeout=60_000)
     # The graph is laid out in a worker after the text is there; nothing in the page says when.
     page.wait_for_timeout(4_000)
+    page.mouse.move(800, 650)
+    page.mouse.wheel(0, -20_000)  # a run's page opens at the end of its events
+    page.wait_for_timeout(1_000)
     file = IMAGES / f"{name}.png"
     page.screenshot(path=file)
     print(f"{file} ({file.stat().st_size // 1024} kB)")

@@ -9,7 +9,7 @@ import aiohttp
 
 from ib_platform.config import PlatformConfig
 from ib_platform.errors import GatewayError
-from ib_platform.ibkr.certificate import client_ssl_context
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 
 

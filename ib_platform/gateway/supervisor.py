@@ -17,10 +17,11 @@ from ib_platform.gateway.health import SupervisorState
 from ib_platform.gateway.program import GatewayProgram, program_argv
 from ib_platform.health import GatewayHealth
 from ib_platform.health_server import serve_health
-from ib_platform.ibkr.certificate import client_ssl_context, ensure_certificate
+from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.messages import SessionStatus
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Judgement, judge_failure, judge_status, require_paper
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState
 

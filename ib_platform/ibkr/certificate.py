@@ -1,13 +1,8 @@
-"""The gateway's self-signed certificate, and TLS contexts that trust it and nothing else.
-
-IBKR's gateway answers TLS on 127.0.0.1 with a certificate that no authority signed. Trust is pinned
-to that one certificate; verification and the host name check stay on.
-"""
+"""Making the gateway's self-signed certificate. ``ib_platform.ibkr.tls`` pins trust to it."""
 
 from __future__ import annotations
 
 import os
-import ssl
 import tempfile
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -19,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from filelock import FileLock
 
-from ib_platform.errors import ConfigurationError, GatewayError
+from ib_platform.errors import ConfigurationError
 
 _VALID_FOR = timedelta(days=3652)
 # Clocks of containers may differ by seconds: a certificate must be valid at once everywhere.
@@ -50,42 +45,6 @@ def ensure_certificate(
             f"{error.filename or certificate}: the gateway's certificate cannot be written "
             f"({error.strerror}). Make the folder writable or name other files."
         ) from error
-
-
-def client_ssl_context(certificate: Path) -> ssl.SSLContext:
-    """A client context that trusts this one certificate; host names are checked.
-
-    Raises:
-        GatewayError: the file is missing or holds no certificate.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_verify_locations(cafile=certificate)
-    except (OSError, ssl.SSLError) as error:
-        raise GatewayError(
-            f"{certificate}: no usable gateway certificate ({error.strerror or error}). The "
-            f"gateway writes it when it starts: start the gateway of this paper user first."
-        ) from error
-    return context
-
-
-def server_ssl_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
-    """A server context that presents the certificate.
-
-    Raises:
-        ConfigurationError: a file is missing or the two do not belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"{certificate} and {private_key}: not a usable certificate with its private key "
-            f"({error.strerror or error}). Delete both files; they are made anew at the next start."
-        ) from error
-    return context
 
 
 def _is_usable(certificate: Path, private_key: Path, now: datetime) -> bool:

@@ -16,7 +16,8 @@ from aiohttp import WSCloseCode, web
 
 from ib_platform.config import PlatformConfig
 from ib_platform.errors import ConfigurationError, PlatformInUseError
-from ib_platform.ibkr.certificate import ensure_certificate, server_ssl_context
+from ib_platform.ibkr.certificate import ensure_certificate
+from ib_platform.ibkr.tls import server_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.simulator.backend import Backend, Behaviour
 from ib_platform.simulator.capture import Capture, load_capture

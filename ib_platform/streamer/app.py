@@ -18,10 +18,10 @@ from ib_platform import __version__
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
 from ib_platform.health_server import serve_health
-from ib_platform.ibkr.certificate import client_ssl_context
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Judgement, judge_failure, judge_status, require_paper
 from ib_platform.ibkr.socket import GatewaySocket
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher

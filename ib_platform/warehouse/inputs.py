@@ -175,7 +175,7 @@ def _is_late(event: dict[str, Any]) -> bool:
 
 
 def _late_span(event: dict[str, Any]) -> Span:
-    """``begin`` and ``end`` of the detail (ISO 8601 with offset), else the event's instant alone."""
+    """``begin`` and ``end`` of the detail (ISO 8601 with offset), else the event's instant."""
     detail = _detail(event)
     try:
         span = Span(

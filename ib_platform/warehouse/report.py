@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.calendar import CalendarName, open_spans
-from ib_platform.states import Cause, StreamEventKind
+from ib_platform.states import Cause
 from ib_platform.warehouse.gaps import (
     Evidence,
     Gap,
@@ -195,7 +195,7 @@ def suspect_rows(
                     "run_id": run_id,
                     "begin": late.begin,
                     "end": late.end,
-                    "cause": StreamEventKind.LATE_STAMPS.value,
+                    "cause": Cause.LATE_STAMPS.value,
                 }
             )
     return _longest(rows)

@@ -14,8 +14,8 @@ import pytest
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.gateway.supervisor import Supervisor, poll_pause
 from ib_platform.health import GatewayHealth
-from ib_platform.ibkr.certificate import client_ssl_context
 from ib_platform.ibkr.rest import GatewayClient
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState
 from ib_platform_tests.ibkr.tiny_gateway import TinyGateway, logged_in, tiny_gateway

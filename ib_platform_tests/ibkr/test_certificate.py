@@ -13,11 +13,8 @@ import pytest
 from cryptography import x509
 
 from ib_platform.errors import ConfigurationError, GatewayError
-from ib_platform.ibkr.certificate import (
-    client_ssl_context,
-    ensure_certificate,
-    server_ssl_context,
-)
+from ib_platform.ibkr.certificate import ensure_certificate
+from ib_platform.ibkr.tls import client_ssl_context, server_ssl_context
 
 
 def pair(folder: Path) -> tuple[Path, Path]:

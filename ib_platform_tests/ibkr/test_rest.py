@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ib_platform.ibkr.certificate import client_ssl_context
 from ib_platform.ibkr.messages import SessionStatus
 from ib_platform.ibkr.rest import ContractInfo, GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Accounts, SsoValidation
 from ib_platform.ibkr.socket import GatewaySocket
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.marketdata.contracts import FutureMonth
 from ib_platform_tests.ibkr.tiny_gateway import AUTHENTICATED, TinyGateway, tiny_gateway
 from ib_platform_tests.support import free_port

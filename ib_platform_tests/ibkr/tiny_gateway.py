@@ -10,7 +10,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from ib_platform.ibkr.certificate import ensure_certificate, server_ssl_context
+from ib_platform.ibkr.certificate import ensure_certificate
+from ib_platform.ibkr.tls import server_ssl_context
 
 AUTHENTICATED = {"authenticated": True, "connected": True, "competing": False}
 

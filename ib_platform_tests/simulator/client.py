@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from ib_platform.config import PaperUser
-from ib_platform.ibkr.certificate import client_ssl_context, ensure_certificate
+from ib_platform.ibkr.certificate import ensure_certificate
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.simulator.app import listening
 from ib_platform.simulator.backend import Backend, Behaviour
 from ib_platform.simulator.ladder_view import LadderParameters

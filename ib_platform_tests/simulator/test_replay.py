@@ -14,7 +14,8 @@ import pytest
 
 from ib_platform.config import PlatformConfig
 from ib_platform.errors import ConfigurationError
-from ib_platform.ibkr.certificate import client_ssl_context, ensure_certificate
+from ib_platform.ibkr.certificate import ensure_certificate
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.simulator.app import run_simulator
 from ib_platform.simulator.backend import Behaviour
 from ib_platform.simulator.capture import Capture, RecordedMessage

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ib_platform.ibkr.certificate import client_ssl_context
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.marketdata.frames import classify
 from ib_platform.simulator.backend import Backend
 from ib_platform_tests.simulator.client import (

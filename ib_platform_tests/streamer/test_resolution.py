@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ib_platform.ibkr.certificate import client_ssl_context
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
+from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.states import ContractState
 from ib_platform.streamer.assignment import Assignment
