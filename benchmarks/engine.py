@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
-from ib_platform.config import ClickHouse
-from ib_platform.demo.children import Child, ChildSpec
-from ib_platform.errors import WarehouseError
-from ib_platform.warehouse.connect import connect
+from ib_platform.config import PlatformConfig
 from ib_platform.warehouse.migrate import migrate
+from ib_platform_tests.support import make_config
+from ib_platform_tests.warehouse.server import EmbeddedServer
 
 
 @contextmanager
-def embedded_clickhouse(settings: ClickHouse) -> Iterator[psutil.Process]:
-    """A migrated embedded ClickHouse in ``settings.embedded_folder``; yields its process."""
-    assert settings.embedded_folder is not None
-    base = settings.embedded_folder.parent
-    code = (
-        "import sys; from ib_platform.config import ClickHouse; "
-        "from ib_platform.warehouse.embedded import serve; "
-        "serve(ClickHouse.model_validate_json(sys.argv[1]))"
-    )
-    command = [sys.executable, "-c", code, settings.model_dump_json()]
-    child = Child(
-        ChildSpec("clickhouse", command, base / "engine.log", {}, base), base / "children"
-    )
-    child.start()
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                connect(settings, database="default").close()
-                break
-            except WarehouseError:
-                if time.monotonic() > deadline or child.exit_reason():
-                    raise
-                time.sleep(0.1)
-        migrate(settings)
-        assert child.pid is not None
-        yield psutil.Process(child.pid)
-    finally:
-        child.stop(10)
+def embedded_platform(folder: Path) -> Iterator[tuple[PlatformConfig, psutil.Process]]:
+    """A configuration whose ClickHouse runs, migrated, in ``folder``; and that server's process."""
+    with EmbeddedServer(folder, embedded_memory_bytes=8 * 1024**3) as server:
+        migrate(server.settings)
+        config = make_config(folder, clickhouse=server.settings.model_dump())
+        yield config, psutil.Process(server.process.pid)

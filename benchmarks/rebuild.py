@@ -23,15 +23,15 @@ import polars as pl
 import psutil
 import pyarrow as pa
 
-from benchmarks.engine import embedded_clickhouse
+from benchmarks.engine import embedded_platform
 from benchmarks.recorded import START, ladder_rows
 from ib_platform.config import PlatformConfig
 from ib_platform.fleet.plan import Assignment
 from ib_platform.streamer.arrow import to_arrow
+from ib_platform.streamer.decode import Row
 from ib_platform.warehouse.assignments import write_assignment
 from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
-from ib_platform_tests.support import make_config
 
 FRAMES = 1_000_000
 CONTRACTS = 10
@@ -52,18 +52,16 @@ def run() -> None:
     """Ladder frames rebuilt into depth and bars: ClickHouse against Polars and DuckDB."""
     print(f"{FRAMES:,} ladder frames of {CONTRACTS} contracts made from the recorded ones")
     rows = list(ladder_rows(FRAMES, CONTRACTS))
-    with TemporaryDirectory() as folder:
-        config = make_config(Path(folder))
-        with embedded_clickhouse(config.clickhouse) as engine:
-            table = _load(config, rows)
-            del rows
-            timings = {
-                "ClickHouse (embedded), depth + bars + gaps + report": _best(
-                    lambda: _clickhouse(config, engine)
-                ),
-                "Polars, depth + bars": _best(lambda: _polars(table)),
-                "DuckDB, depth + bars": _best(lambda: _duckdb(table)),
-            }
+    with TemporaryDirectory() as folder, embedded_platform(Path(folder)) as (config, engine):
+        table = _load(config, rows)
+        del rows
+        timings = {
+            "ClickHouse (embedded), depth + bars + gaps + report": _best(
+                lambda: _clickhouse(config, engine)
+            ),
+            "Polars, depth + bars": _best(lambda: _polars(table)),
+            "DuckDB, depth + bars": _best(lambda: _duckdb(table)),
+        }
     for name, timing in timings.items():
         print(
             f"{name:54} {timing.wall:6.2f} s wall  {timing.cpu:6.2f} s CPU  "
@@ -75,7 +73,7 @@ def _best(work: Callable[[], Timing]) -> Timing:
     return min((work() for _ in range(3)), key=lambda timing: timing.wall)
 
 
-def _load(config: PlatformConfig, rows: list[dict[str, Any]]) -> pa.Table:
+def _load(config: PlatformConfig, rows: list[Row]) -> pa.Table:
     client = connect(config.clickhouse)
     tables = []
     try:
@@ -192,7 +190,7 @@ def _duckdb(table: pa.Table) -> Timing:
     )
     bars = "\nUNION ALL ".join(
         f"""SELECT conid, '{name}' AS size,
-            time_bucket(INTERVAL {seconds} SECOND, received_at) AS t,
+            epoch_ns(received_at) // {seconds * 1_000_000_000} AS t,
             count(*) AS frames, arg_min(mid, seq) AS open, max(mid) AS high, min(mid) AS low,
             arg_max(mid, seq) AS close, arg_max(bid, seq) AS bid, arg_max(ask, seq) AS ask,
             avg(spread) AS spread, max(spread) AS widest,

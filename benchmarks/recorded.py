@@ -6,14 +6,11 @@ import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 from ib_platform.marketdata.book import LadderBook, LadderUpdate
-from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.marketdata.frames import DECODER_VERSION
 from ib_platform.marketdata.ladder import LadderRows, decode_ladder
-from ib_platform.marketdata.prices import to_decimal
+from ib_platform.streamer.decode import Row, trade_date_of_ns
 from ib_platform_tests.support import capture_path
 
 START = datetime(2026, 11, 16, 23, 0, tzinfo=UTC)
@@ -43,35 +40,21 @@ def updates() -> list[LadderUpdate]:
     return found
 
 
-def ladder_rows(frames: int, contracts: int) -> Iterator[dict[str, Any]]:
-    """Rows of ``ladder_frames``: the recorded day again and again, a new epoch each time, spread
-    evenly over 22 hours of one trade date for each of ``contracts`` contracts."""
+def ladder_rows(frames: int, contracts: int) -> Iterator[Row]:
+    """Rows of ``ladder_frames`` as the decoder makes them: the recorded day again and again, a new
+    epoch each time, spread evenly over 22 hours of one trade date for each contract."""
     recorded = updates()
     each = frames // contracts
-    step = timedelta(hours=22) / each
+    step = int(timedelta(hours=22) / timedelta(microseconds=1)) * 1000 // each
+    begin = int(START.timestamp()) * 1_000_000_000
     for contract in range(contracts):
+        user = f"user{contract}"
         for seq in range(each):
             turn, index = divmod(seq, len(recorded))
-            update, at = recorded[index], START + step * seq
-            yield {
-                "trade_date": trade_date_of(at),
-                "received_at": at,
-                "conid": 700000001 + contract,
-                "paper_user": f"user{contract}",
-                "run_id": f"user{contract}-run",
-                "seq": seq,
-                "epoch": turn + 1,
-                "window": update.window,
-                "role": update.role.value,
-                "top_price": _decimal(update.top_price),
-                "tick": _decimal(update.tick),
-                "sizes": list(update.sizes),
-                "last_price": _decimal(update.last_price),
-                "last_size": update.last_size,
-                "suspect": update.suspect,
-                "decoder_version": DECODER_VERSION,
-            }
-
-
-def _decimal(nanos: int | None) -> Decimal | None:
-    return None if nanos is None else to_decimal(nanos)
+            update, at = recorded[index], begin + step * seq
+            yield (
+                trade_date_of_ns(at), at, 700000001 + contract, user, f"{user}-run", seq,
+                turn + 1, update.window, update.role.value, update.top_price, update.tick,
+                update.sizes, update.last_price, update.last_size, update.suspect,
+                DECODER_VERSION,
+            )  # fmt: skip

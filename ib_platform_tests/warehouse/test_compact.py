@@ -31,7 +31,7 @@ from ib_platform.warehouse.read import (
     read_suspect_windows,
 )
 from ib_platform.warehouse.spans import to_ns
-from ib_platform.warehouse.sql import inputs_version, query, query_names
+from ib_platform.warehouse.sql import BUILD_QUERIES, inputs_version, query
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
 
@@ -226,11 +226,11 @@ def test_the_version_names_the_rules(config: PlatformConfig) -> None:
 
 def test_every_query_loads_and_explains_itself() -> None:
     folder = Path(build_module.__file__).parent / "queries"
-    assert query_names() == sorted(file.stem for file in folder.glob("*.sql"))
-    for name in query_names():
+    for name in (*BUILD_QUERIES, "inputs"):
         header = (folder / f"{name}.sql").read_text()
         assert "-- Grain:" in header, name
         assert "-- Inputs:" in header, name
+        assert "-- Params:" in header, name
         assert "include" not in query(name)
         assert "anyLastForEach" not in header or name == "states", "one definition of depth"
 
