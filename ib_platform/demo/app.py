@@ -29,7 +29,7 @@ from ib_platform.demo.prepare import (
 from ib_platform.demo.summary import build_summary, complaints
 from ib_platform.demo.system import DemoSystem
 from ib_platform.demo.watch import Watch
-from ib_platform.errors import PlatformError, PlatformInUseError
+from ib_platform.errors import ConfigurationError, PlatformInUseError
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.marketdata.calendar import trade_dates_between
 from ib_platform.warehouse.compact import finalize
@@ -151,7 +151,7 @@ def _only_demo(folder: Path, config: PlatformConfig) -> Iterator[None]:
             f"another demo runs in {folder}: end it with Ctrl-C there, or name another --folder"
         ) from None
     except OSError as error:
-        raise PlatformError(
+        raise ConfigurationError(
             f"the demo cannot write to {folder.parent} ({error.strerror}): name another folder "
             "with --folder"
         ) from error

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from ib_platform.config import PlatformConfig, dump_config
 from ib_platform.errors import ConfigurationError, MissingDependencyError, PlatformInUseError
 from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.simulator.capture import load_capture
 
 MARKER = "demo.json"
 CONFIG_FILE = "ib_platform.yaml"
@@ -96,8 +97,10 @@ def require_parts(options: DemoOptions) -> None:
         raise MissingDependencyError(
             "the embedded ClickHouse needs chdb: pip install 'ib-platform[embedded]'"
         )
-    if options.replay is not None and not options.replay.is_file():
-        raise ConfigurationError(f"--replay {options.replay}: no such file")
+    if options.replay is not None:
+        if not options.replay.is_file():
+            raise ConfigurationError(f"--replay {options.replay}: no such file")
+        load_capture(options.replay)
     if options.json_file is not None and not options.json_file.resolve().parent.is_dir():
         raise ConfigurationError(
             f"--json {options.json_file}: the folder {options.json_file.resolve().parent} "
