@@ -26,7 +26,7 @@ from ib_platform.demo.prepare import (
     require_parts,
     write_config,
 )
-from ib_platform.demo.summary import build_summary, complaints
+from ib_platform.demo.summary import build_summary, complaints, contract_line
 from ib_platform.demo.system import DemoSystem
 from ib_platform.demo.watch import Watch
 from ib_platform.errors import ConfigurationError, PlatformInUseError
@@ -115,11 +115,7 @@ def _report(summary: dict[str, Any], json_file: Path | None) -> int:
             f"stored {pod['stored']} in {pod['runs']} runs"
         )
     for name, contract in summary["contracts"].items():
-        say(
-            f"{name}: {contract['ladder_frames']} ladder frames, {contract['two_sided']} two-sided "
-            f"states, {contract['crossed']} crossed, bars {contract['bars']}, "
-            f"verdict {contract['verdict']} {'; '.join(contract['reasons'] or [])}"
-        )
+        say(contract_line(name, contract))
     problems = complaints(summary)
     for problem in problems:
         print(f"ib-platform demo: {problem}", file=sys.stderr, flush=True)

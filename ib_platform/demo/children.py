@@ -75,7 +75,7 @@ class Child:
         return "\n".join(text.splitlines()[-lines:])
 
     def stop(self, deadline: float) -> None:
-        """End it and then what it had started; SIGKILL after ``deadline`` seconds each."""
+        """End it and what it had started; SIGKILL after ``deadline`` seconds."""
         end_child(self.spec.record, deadline)
         self.pid = None
 
@@ -88,12 +88,14 @@ def left_over(folder: Path) -> list[tuple[str, int]]:
 
 
 def end_child(record_file: Path, deadline: float) -> None:
-    """End the program of a record, then everything that carries its mark, and forget it."""
+    """End the program of a record and everything that carries its mark, and forget it."""
     record: ProcessRecord | None = processes.read_record(record_file)
     if record is None:
         return
     process = processes.find(record)
-    # The program first: it knows how to end its own children.
-    processes.stop([process] if process is not None else [], deadline)
-    processes.stop(processes.marked(record.mark), deadline)
+    # All at once: `dg dev` would wait for children that wait for it.
+    family = {member.pid: member for member in processes.marked(record.mark)}
+    if process is not None:
+        family[process.pid] = process
+    processes.stop(family.values(), deadline)
     record_file.unlink(missing_ok=True)

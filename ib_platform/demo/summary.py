@@ -7,6 +7,8 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any, Protocol
 
+from ib_platform.marketdata.bars import BarSize
+
 
 class Queries(Protocol):
     """The part of a clickhouse-connect client that the summary uses."""
@@ -79,3 +81,18 @@ def complaints(summary: dict[str, Any]) -> list[str]:
         if contract["verdict"] is None:
             found.append(f"contract {name} has no quality verdict")
     return found
+
+
+def contract_line(name: str, contract: dict[str, Any]) -> str:
+    """A contract of the summary as one line for people."""
+    counts = contract["bars"] or {}
+    bars = ", ".join(
+        f"{size.value} {counts[size.value]}" for size in BarSize if size.value in counts
+    )
+    gaps = ", ".join(f"{cause} {seconds} s" for cause, seconds in contract["gaps"] or [])
+    reasons = "; ".join(contract["reasons"] or [])
+    return (
+        f"{name}: {contract['ladder_frames']} ladder frames, {contract['two_sided']} two-sided "
+        f"states, {contract['crossed']} crossed; bars: {bars or 'none'}; gaps: {gaps or 'none'}; "
+        f"verdict {contract['verdict']}" + (f" ({reasons})" if reasons else "")
+    )

@@ -7,7 +7,7 @@ WITH
     ),
     newest AS
     (
-        SELECT conid, max(bar_start) AS bar_start, argMax(mid_close, bar_start) AS mid_close
+        SELECT conid, max(bar_start) AS last_start, argMax(bars.mid_close, bar_start) AS last_mid
         FROM bars
         WHERE bar_size = '1m' AND last_received_at >= toDateTime64({since:Float64}, 3)
         GROUP BY conid
@@ -21,8 +21,8 @@ WITH
     )
 SELECT
     resolved.contract AS contract,
-    if(newest.conid = 0, NULL, newest.bar_start) AS last_bar,
-    newest.mid_close AS mid_close,
+    if(newest.conid = 0, NULL, newest.last_start) AS last_bar,
+    newest.last_mid AS mid_close,
     nullIf(toString(judged.verdict), '') AS verdict
 FROM resolved
 LEFT JOIN newest ON newest.conid = resolved.conid
