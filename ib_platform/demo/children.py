@@ -7,9 +7,12 @@ They are started and found again like the processes of a pod (``fleet.processes`
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from ib_platform.fleet import processes
 from ib_platform.fleet.processes import ProcessRecord
@@ -93,9 +96,19 @@ def end_child(record_file: Path, deadline: float) -> None:
     if record is None:
         return
     process = processes.find(record)
-    # All at once: `dg dev` would wait for children that wait for it.
     family = {member.pid: member for member in processes.marked(record.mark)}
     if process is not None:
         family[process.pid] = process
-    processes.stop(family.values(), deadline)
+    # All at once and by SIGINT, as Ctrl-C would: after a SIGTERM `dg dev` takes 7 s, not 2.
+    listening = [member for member in family.values() if not _is_resource_tracker(member)]
+    processes.stop(listening, deadline, signal.SIGINT)
+    processes.stop(processes.marked(record.mark), deadline=0.1)
     record_file.unlink(missing_ok=True)
+
+
+def _is_resource_tracker(process: psutil.Process) -> bool:
+    """Python's multiprocessing helper ignores signals and has nothing to lose."""
+    try:
+        return any("resource_tracker" in word for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False

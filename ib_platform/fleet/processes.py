@@ -146,11 +146,15 @@ def adopt(command: Sequence[str], mark: str) -> ProcessRecord | None:
     return None
 
 
-def stop(processes: Iterable[psutil.Process], deadline: float) -> list[psutil.Process]:
-    """SIGTERM, wait up to ``deadline`` seconds altogether, then SIGKILL. Returns the killed."""
+def stop(
+    processes: Iterable[psutil.Process],
+    deadline: float,
+    ask: signal.Signals = signal.SIGTERM,
+) -> list[psutil.Process]:
+    """``ask``, wait up to ``deadline`` seconds altogether, then SIGKILL. Returns the killed."""
     asked = list(processes)
     for process in asked:
-        _signal(process, signal.SIGTERM)
+        _signal(process, ask)
     killed = _wait(asked, deadline)
     for process in killed:
         _signal(process, signal.SIGKILL)
