@@ -168,7 +168,7 @@ def compact(config_file: Path | None, trade_date: str | None) -> None:
     """Build depth, bars, gaps and the quality report of one trade date now."""
     from datetime import UTC, date, datetime
 
-    from ib_platform.marketdata.calendar import trade_date_of
+    from ib_platform.marketdata.calendar import trade_date_of, trade_date_span
     from ib_platform.warehouse.compact import finalize
     from ib_platform.warehouse.connect import connect
 
@@ -177,6 +177,10 @@ def compact(config_file: Path | None, trade_date: str | None) -> None:
         day = date.fromisoformat(trade_date) if trade_date else trade_date_of(datetime.now(UTC))
     except ValueError as error:
         raise click.BadParameter(f"{trade_date!r} is not a date like 2026-11-23") from error
+    try:
+        trade_date_span(day)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
     with closing(connect(config.clickhouse)) as client:
         built = finalize(client, config, day)
     state = "preliminary, the date is still open" if built.preliminary else "final"
