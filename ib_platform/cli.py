@@ -22,6 +22,8 @@ _CONFIG = click.option(
 )
 _PAPER_USER = click.option("--paper-user", required=True, help="Name of a paper user.")
 _FILE = click.Path(path_type=Path)
+_PORT = click.IntRange(1, 65535)
+_POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 class _Commands(click.Group):
@@ -113,12 +115,12 @@ def gateway(config_file: Path | None, paper_user: str) -> None:
 @main.command()
 @_CONFIG
 @_PAPER_USER
-@click.option("--port", type=int, help="Other TLS port than the paper user's gateway_port.")
+@click.option("--port", type=_PORT, help="Other TLS port than the paper user's gateway_port.")
 @click.option("--certificate", type=_FILE, help="Certificate to present; made if missing.")
 @click.option("--private-key", type=_FILE, help="Its private key.")
 @click.option("--replay", type=_FILE, help="Play a recorded capture instead of a market.")
-@click.option("--speed", type=float, help="Time scale of the replay.")
-@click.option("--max-pause", type=float, help="Longest pause of the replay, in seconds.")
+@click.option("--speed", type=_POSITIVE, help="Time scale of the replay.")
+@click.option("--max-pause", type=_POSITIVE, help="Longest pause of the replay, in seconds.")
 @click.option("--parent-pid", type=int, hidden=True, help="End when this process ends.")
 def simulate(
     config_file: Path | None,
@@ -203,13 +205,13 @@ def stop(config_file: Path | None) -> None:
 @click.option("--folder", type=_FILE, default=Path(".ib_platform/demo"), show_default=True)
 @click.option("--for", "seconds", type=click.FloatRange(min=1), help="End by itself after this.")
 @click.option("--replay", type=_FILE, help="First paper user plays this recorded capture.")
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0)
-@click.option("--max-pause", type=click.FloatRange(min=0, min_open=True))
+@click.option("--speed", type=_POSITIVE, default=1.0)
+@click.option("--max-pause", type=_POSITIVE)
 @click.option("--json", "json_file", type=_FILE, help="Write the summary here.")
 @click.option("--no-ui", is_flag=True, help="Without the Dagster webserver.")
 @click.option("--keep", is_flag=True, help="Go on with the data of the last demo in the folder.")
-@click.option("--ui-port", type=click.IntRange(1, 65535), default=3000, show_default=True)
-@click.option("--clickhouse-port", type=click.IntRange(1, 65535), default=8123, show_default=True)
+@click.option("--ui-port", type=_PORT, default=3000, show_default=True)
+@click.option("--clickhouse-port", type=_PORT, default=8123, show_default=True)
 @click.option("--pod-port", type=click.IntRange(1, 65000), default=5000, show_default=True,
               help="First of the ports that the pods use.")  # fmt: skip
 def demo(**options: Any) -> None:

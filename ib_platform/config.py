@@ -16,7 +16,12 @@ from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
 from ib_platform.errors import ConfigurationError
@@ -218,6 +223,8 @@ def load_config(path: Path | None = None) -> PlatformConfig:
     file = find_config(path)
     try:
         text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: not UTF-8 text ({error.reason})") from error
     except OSError as error:
         raise ConfigurationError(
             f"{file}: cannot be read ({error.strerror}). Name a file with --config or "
@@ -226,6 +233,11 @@ def load_config(path: Path | None = None) -> PlatformConfig:
     data, lines = load_yaml_with_lines(text, file)
     try:
         config = PlatformConfig(**data)
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"an environment variable {ENVIRONMENT_PREFIX}... cannot be read: {error}. Sections "
+            f"are set key by key, like {ENVIRONMENT_PREFIX}CLICKHOUSE__PORT=8124"
+        ) from error
     except ValidationError as error:
         raise ConfigurationError(describe_validation_error(error, file, lines)) from error
     return _with_absolute_paths(config, file.resolve().parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def load_yaml_with_lines(text: str, file: Path) -> tuple[dict[str, Any], Lines]:
             f"found {type(data).__name__}"
         )
     lines: Lines = {}
-    _collect(node, (), lines, file)
+    try:
+        _collect(node, (), lines, file)
+    except RecursionError as error:
+        raise ConfigurationError(f"{file}: an alias refers to itself") from error
     return {str(key): value for key, value in data.items()}, lines
 
 
@@ -68,8 +72,16 @@ def describe_validation_error(error: ValidationError, file: Path, lines: Lines) 
             message = "unknown key" + _did_you_mean(location)
         elif item["type"] == "missing":
             message = "required key is missing"
-        problems.append(f"{file}, line {_line_of(location, lines)}: {key}: {message}")
+        problems.append(f"{_place(location, file, lines)}: {key}: {message}")
     return "\n".join(problems)
+
+
+def _place(location: Location, file: Path, lines: Lines) -> str:
+    """The environment variable that set the value, else file and line."""
+    variable = "IB_PLATFORM__" + "__".join(str(part).upper() for part in location)
+    if variable in os.environ:
+        return f"environment variable {variable}"
+    return f"{file}, line {_line_of(location, lines)}"
 
 
 def _line_of(location: Location, lines: Lines) -> int:

@@ -75,6 +75,13 @@ def test_a_saturday_is_no_trade_date(config_file: Path) -> None:
     assert "Saturday" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--speed=-1", "--max-pause=0", "--port=70000"])
+def test_options_of_the_simulator_out_of_range(option: str, config_file: Path) -> None:
+    result = run("simulate", "--config", str(config_file), "--paper-user", "alpha", option)
+    assert result.exit_code == 2
+    assert option.split("=")[0] in result.stderr
+
+
 def test_the_commands_that_prepare_a_database(warehouse: ClickHouse, tmp_path: Path) -> None:
     config = make_config(tmp_path / "state", clickhouse=warehouse.model_dump())
     file = str(write(config, tmp_path))

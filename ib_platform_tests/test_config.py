@@ -134,6 +134,25 @@ def test_files_that_are_no_configuration(tmp_path: Path, text: str, words: str) 
     assert words in problems(tmp_path, text)
 
 
+def test_a_file_that_is_no_text_and_one_that_contains_itself(tmp_path: Path) -> None:
+    file = tmp_path / "ib_platform.yaml"
+    file.write_bytes(b"paper_users: \xff\xfe\n")
+    with pytest.raises(ConfigurationError, match="not UTF-8 text"):
+        load_config(file)
+    assert "refers to itself" in problems(tmp_path, "paper_users: &users\n  - *users\n")
+
+
+def test_an_error_of_the_environment_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IB_PLATFORM__CLICKHOUSE__PORT", "many")
+    message = problems(tmp_path, GOOD)
+    assert message.startswith("environment variable IB_PLATFORM__CLICKHOUSE__PORT: clickhouse.port")
+    monkeypatch.delenv("IB_PLATFORM__CLICKHOUSE__PORT")
+    monkeypatch.setenv("IB_PLATFORM__CLICKHOUSE", "abc")
+    assert "like IB_PLATFORM__CLICKHOUSE__PORT=8124" in problems(tmp_path, GOOD)
+
+
 def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--config"):
         load_config(tmp_path / "absent.yaml")

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -20,16 +20,18 @@ from ib_platform.demo.children import left_over
 from ib_platform.demo.prepare import (
     CONFIG_FILE,
     DemoOptions,
+    code_server_port,
     demo_config,
     prepare_folder,
     require_free_ports,
     require_parts,
     write_config,
 )
+from ib_platform.demo.stop import recorded_demo
 from ib_platform.demo.summary import build_summary, complaints, contract_line
 from ib_platform.demo.system import DemoSystem
 from ib_platform.demo.watch import Watch
-from ib_platform.errors import ConfigurationError, PlatformInUseError
+from ib_platform.errors import ConfigurationError, PlatformError, PlatformInUseError
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.marketdata.calendar import trade_dates_between
 from ib_platform.warehouse.compact import finalize
@@ -37,6 +39,8 @@ from ib_platform.warehouse.connect import connect
 
 CLICKHOUSE_PATIENCE = 90.0
 STREAMING_PATIENCE = 240.0
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a request, a closed terminal: the same ordered end."""
 
 
 def run(options: DemoOptions) -> int:
@@ -53,7 +57,7 @@ def run(options: DemoOptions) -> int:
         prepare_folder(options)
         config_file = write_config(config, folder)
         say(f"files of this demo: {folder}")
-        with _stop_requests() as stop_requested:
+        with recorded_demo(folder), _stop_requests() as stop_requested:
             return _run(options, config, config_file, stop_requested)
 
 
@@ -68,28 +72,27 @@ def _run(
     began = datetime.now(UTC)
     system = DemoSystem(config, config_file, say)
     watch = Watch(config, config_file, began, _addresses(options, config))
-    try:
+    with ExitStack() as stack:
+        for step in (system.stop_clickhouse, system.stop_pods, system.stop_dagster):
+            stack.callback(step)  # whatever happens; the last of these first
         say("starting the embedded ClickHouse")
         system.start_clickhouse(CLICKHOUSE_PATIENCE)
         ui = "without its webserver" if options.no_ui else f"with its UI on port {options.ui_port}"
         say(f"starting Dagster {ui}; its sensor launches the pods")
         system.start_dagster(
             ui_port=None if options.no_ui else options.ui_port,
-            code_server_port=options.pod_port + 9,
+            code_server_port=code_server_port(options),
         )
-        watch.until_streaming(system.tend, stop, STREAMING_PATIENCE, say)
+        if not watch.until_streaming(system.tend, stop, STREAMING_PATIENCE, say):
+            raise PlatformError("the demo was stopped before all pods streamed")
         watch.show(system.tend, stop, options.seconds)
         say("stopping Dagster")
         system.stop_dagster()
-        watch.remember_replay()
+        watch.remember_replay(say)
         say("stopping the pods; what they hold is flushed")
         for line in system.stop_pods():
             say(line)
         summary = _sum_up(config, watch, began)
-    finally:
-        system.stop_dagster()
-        system.stop_pods()
-        system.stop_clickhouse()
     return _report(summary, options.json_file)
 
 
@@ -177,13 +180,13 @@ def _running_pods(config: PlatformConfig, folder: Path) -> list[str]:
 
 @contextmanager
 def _stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that the end is the same ordered one."""
+    """An event that each of ``_ENDINGS`` sets."""
     requested = threading.Event()
 
     def request(signum: int, frame: FrameType | None) -> None:
         requested.set()
 
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request) for number in _ENDINGS}
     try:
         yield requested
     finally:

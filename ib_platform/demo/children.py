@@ -84,10 +84,17 @@ class Child:
 
 
 def left_over(folder: Path) -> list[tuple[str, int]]:
-    """(name, pid) of the programs of the demo in ``folder`` that still run."""
-    records = sorted((folder / CHILD_RECORDS).glob("*.json"))
-    found = [(file.stem, processes.find(processes.read_record(file))) for file in records]
-    return [(name, process.pid) for name, process in found if process is not None]
+    """(name, pid) of the programs of the demo in ``folder`` that still run, or left children."""
+    found = []
+    for file in sorted((folder / CHILD_RECORDS).glob("*.json")):
+        record = processes.read_record(file)
+        leader = processes.find(record)
+        members = [leader] if leader is not None else []
+        if record is not None:
+            members += processes.marked(record.mark)
+        if members:
+            found.append((file.stem, members[0].pid))
+    return found
 
 
 def end_child(record_file: Path, deadline: float) -> None:

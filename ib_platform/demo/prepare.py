@@ -101,6 +101,8 @@ def require_parts(options: DemoOptions) -> None:
         if not options.replay.is_file():
             raise ConfigurationError(f"--replay {options.replay}: no such file")
         load_capture(options.replay)
+    if options.json_file is not None and options.json_file.is_dir():
+        raise ConfigurationError(f"--json {options.json_file}: this is a folder; name a file")
     if options.json_file is not None and not options.json_file.resolve().parent.is_dir():
         raise ConfigurationError(
             f"--json {options.json_file}: the folder {options.json_file.resolve().parent} "
@@ -108,16 +110,30 @@ def require_parts(options: DemoOptions) -> None:
         )
 
 
+def code_server_port(options: DemoOptions) -> int:
+    """Port of Dagster's code server, used without the webserver only."""
+    return options.pod_port + _PORTS_PER_POD - 1
+
+
 def require_free_ports(config: PlatformConfig, options: DemoOptions) -> None:
     """Raise PlatformInUseError that names the first port that somebody listens on, and the option
-    that chooses another."""
+    that chooses another; ConfigurationError for a port that is wanted twice."""
     wanted = [(config.clickhouse.port, "ClickHouse", "--clickhouse-port")]
     if not options.no_ui:
         wanted.append((options.ui_port, "the Dagster UI", "--ui-port"))
     for user in config.paper_users:
         for port in (user.gateway_port, user.gateway_health_port, user.health_port):
             wanted.append((port, f"the pod of {user.name}", "--pod-port"))
+    if options.no_ui:
+        wanted.append((code_server_port(options), "Dagster's code server", "--pod-port"))
+    purposes: dict[int, str] = {}
     for port, purpose, option in wanted:
+        if port in purposes:
+            raise ConfigurationError(
+                f"port {port} is wanted for {purposes[port]} and for {purpose}: choose another "
+                f"with {option}"
+            )
+        purposes[port] = purpose
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -18,7 +18,7 @@ from ib_platform.config import PlatformConfig
 from ib_platform.demo.simulator_record import replay_record
 from ib_platform.demo.summary import PodHistory
 from ib_platform.demo.table import Built, as_text, lines, render
-from ib_platform.errors import PlatformError, WarehouseError
+from ib_platform.errors import GatewayError, PlatformError, WarehouseError
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.fleet.pods import PodObservation
 from ib_platform.states import PodState
@@ -47,8 +47,8 @@ class Watch:
         self.histories = {user.name: PodHistory() for user in config.paper_users}
         self.replay: dict[str, Any] | None = None
 
-    def until_streaming(self, tend: Tend, stop: threading.Event, patience: float, say: Say) -> None:
-        """Return when every pod has reached STREAMING, or when ``stop`` is set.
+    def until_streaming(self, tend: Tend, stop: threading.Event, patience: float, say: Say) -> bool:
+        """True when every pod has reached STREAMING, False when ``stop`` was set before.
 
         Raises:
             PlatformError: it took longer than ``patience`` seconds; says what each pod waits for.
@@ -69,7 +69,7 @@ class Watch:
                     say(f"waiting for pod {name}: {reason}")
                     said[name] = reason
             if not waiting:
-                return
+                return True
             if time.monotonic() > deadline:
                 detail = "; ".join(f"{name}: {reason}" for name, reason in waiting.items())
                 raise PlatformError(
@@ -78,6 +78,7 @@ class Watch:
                     f"{self._config.runtime.state_dir / 'logs'}"
                 )
             stop.wait(_LOOK_EVERY)
+        return False
 
     def show(self, tend: Tend, stop: threading.Event, seconds: float | None) -> None:
         """Show the table until ``stop`` is set or ``seconds`` are over."""
@@ -96,10 +97,13 @@ class Watch:
                 left = _LOOK_EVERY if end is None else end - time.monotonic()
                 stop.wait(max(0.0, min(_LOOK_EVERY, left)))
 
-    def remember_replay(self) -> None:
+    def remember_replay(self, say: Say) -> None:
         """Keep the simulator's own count of what it sent; before the pods are stopped."""
         if self._config.gateway.simulator.replay is not None:
-            self.replay = replay_record(self._config)
+            try:
+                self.replay = replay_record(self._config)
+            except GatewayError as error:
+                say(f"how much of the replay was sent is not known: {error}")
 
     def _look(self) -> list[PodObservation]:
         observations = self._runtime.observe([user.name for user in self._config.paper_users])

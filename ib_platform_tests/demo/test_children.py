@@ -102,3 +102,16 @@ def test_another_demo_finds_and_ends_what_was_left(tmp_path: Path) -> None:
     assert is_gone(started.pid)
     assert left_over(tmp_path) == []
     end_child(tmp_path / CHILD_RECORDS / "program.json", deadline=1)
+
+
+def test_children_of_a_killed_program_are_left_over_too(tmp_path: Path) -> None:
+    started = child(tmp_path, _FAMILY)
+    started.start()
+    grandchild = grandchild_of(started)
+    assert started.pid is not None
+    os.kill(started.pid, signal.SIGKILL)
+    wait_until(started.exit_reason, "its end")
+    assert left_over(tmp_path) == [("program", grandchild)]
+    end_child(tmp_path / CHILD_RECORDS / "program.json", deadline=0.2)
+    assert is_gone(grandchild)
+    assert left_over(tmp_path) == []

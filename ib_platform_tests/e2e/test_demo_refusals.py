@@ -43,6 +43,26 @@ def test_a_taken_port(tmp_path: Path) -> None:
     assert not (tmp_path / "demo").exists()
 
 
+def test_a_port_wanted_twice(tmp_path: Path) -> None:
+    port = str(free_port_range())
+    done = run_demo(tmp_path / "demo", "--clickhouse-port", port, "--pod-port", port)
+    assert_one_clear_sentence(done, 2, f"port {port} is wanted for ClickHouse and for the pod of")
+
+
+def test_the_port_of_the_code_server(tmp_path: Path) -> None:
+    first = free_port_range()
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", first + 9))
+        holder.listen()
+        done = run_demo(tmp_path / "demo", "--pod-port", str(first))
+    assert_one_clear_sentence(done, 3, f"port {first + 9} on 127.0.0.1, wanted for Dagster's code")
+
+
+def test_a_summary_that_cannot_be_written(tmp_path: Path) -> None:
+    done = run_demo(tmp_path / "demo", "--json", str(tmp_path))
+    assert_one_clear_sentence(done, 2, "this is a folder; name a file")
+
+
 def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "thesis.tex").write_text("years of work", encoding="utf-8")
@@ -100,5 +120,21 @@ def test_sigterm_during_the_start_leaves_nothing_running(tmp_path: Path) -> None
     demo.wait(lambda: demo.log_file.exists() and "starting Dagster" in demo.said, "its start")
     psutil.Process(demo.pid).send_signal(signal.SIGTERM)
     assert demo.wait_for_end() == 1
-    assert "never reached STREAMING" in demo.said
+    assert "ib-platform: the demo was stopped before all pods streamed" in demo.said
     assert demo.survivors() == []
+
+
+@pytest.mark.timeout(400)
+def test_stop_and_a_closed_terminal_end_a_running_demo_in_order(tmp_path: Path) -> None:
+    with RunningDemo(tmp_path) as demo:
+        config = str(demo.folder / "ib_platform.yaml")
+        command = [sys.executable, "-m", "ib_platform.cli", "stop", "--config", config]
+        stopped = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        assert stopped.stdout.strip() == f"demo stopped (pid {demo.pid})"
+        assert demo.wait_for_end() == 0, demo.said
+        assert "starting it again" not in demo.said
+        assert demo.survivors() == []
+    with RunningDemo(tmp_path) as demo:
+        psutil.Process(demo.pid).send_signal(signal.SIGHUP)
+        assert demo.wait_for_end() == 0, demo.said
+        assert demo.survivors() == []
