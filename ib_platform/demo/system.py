@@ -102,8 +102,6 @@ class DemoSystem:
         environment = {CONFIG_VARIABLE: str(self._config_file), **(more or {})}
         path = os.environ.get("PATH", os.defpath)
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
-        if self._config.limits.refresh_open_date_every == 1:
-            environment["IB_PLATFORM_REFRESH_MINUTES"] = "1"
         return Child(ChildSpec(self._folder, name, command, environment))
 
     def _wait_for_clickhouse(self, patience: float) -> None:

@@ -48,7 +48,12 @@ WITH
     ),
     missing AS
     (
-        SELECT contract, groupArray((cause, intDiv(toUnixTimestamp64Nano(end) - toUnixTimestamp64Nano(begin), 1000000) / 1000)) AS gaps
+        SELECT
+            contract,
+            groupArray((
+                cause,
+                intDiv(toUnixTimestamp64Nano(end) - toUnixTimestamp64Nano(begin), 1000000) / 1000
+            )) AS gaps
         FROM gaps
         WHERE end >= since
         GROUP BY contract

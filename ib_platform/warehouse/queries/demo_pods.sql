@@ -13,11 +13,13 @@ WITH
     (
         SELECT
             if(kind = 'run_recovered', JSONExtractString(detail, 'run_id'), run_id) AS run_id,
-            max(JSONExtractUInt(detail, if(kind = 'run_recovered', 'frames', 'received'))) AS received,
-            max(JSONExtractUInt(detail, if(kind = 'run_recovered', 'frames', 'spooled'))) AS spooled
+            if(kind = 'run_recovered', 'frames', 'received') AS received_key,
+            if(kind = 'run_recovered', 'frames', 'spooled') AS spooled_key,
+            max(JSONExtractUInt(detail, received_key)) AS received,
+            max(JSONExtractUInt(detail, spooled_key)) AS spooled
         FROM stream_events
         WHERE kind IN ('run_stopped', 'run_recovered')
-        GROUP BY run_id
+        GROUP BY run_id, received_key, spooled_key
     ),
     stored AS
     (

@@ -1,0 +1,123 @@
+"""The sections of the configuration file, each immutable and strict about unknown keys.
+
+Descriptions and defaults here are what docs/configuration.md shows.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ib_platform.marketdata.calendar import CalendarName
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+_MONTH = re.compile(r"^(front|next|20\d\d-(0[1-9]|1[0-2]))$")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PaperUser(_Section):
+    """One IBKR paper-trading user, hence one brokerage session, hence one pod."""
+
+    name: Name = Field(description="Name of the paper user inside the platform and of its pod")
+    username: str = Field(min_length=1, description="IBKR paper username")
+    account: str = Field(description="IBKR paper account, begins with D (DU...)")
+    depth_slots: int = Field(default=1, ge=1, le=60, description="Ladders the session can hold")
+    gateway_port: Port = Field(description="TLS port of this pod's gateway on 127.0.0.1")
+    gateway_health_port: Port = Field(description="Plain HTTP health port of the gateway")
+    health_port: Port = Field(description="Plain HTTP health port of the streamer")
+
+    @field_validator("account")
+    @classmethod
+    def _only_paper(cls, account: str) -> str:
+        if not re.fullmatch(r"D[A-Z]?[0-9]{1,12}", account):
+            raise ValueError(
+                "a paper account begins with D (like DU1234567); live accounts are refused"
+            )
+        return account
+
+
+class Contract(_Section):
+    """One futures product and the months of it whose ladders are recorded."""
+
+    symbol: str = Field(pattern=r"^[A-Z0-9]{1,8}$")
+    exchange: str = Field(pattern=r"^[A-Z]{2,12}$")
+    months: tuple[str, ...] = Field(default=("front",), min_length=1)
+    priority: int = Field(default=100, ge=0, description="Lower is more important")
+    calendar: CalendarName = CalendarName.CME_GLOBEX
+    paper_user: Name | None = Field(default=None, description="Pins the contract to a paper user")
+
+    @field_validator("months")
+    @classmethod
+    def _known_months(cls, months: tuple[str, ...]) -> tuple[str, ...]:
+        for month in months:
+            if not _MONTH.fullmatch(month):
+                raise ValueError(f"month {month!r} is neither 'front', 'next' nor like '2026-12'")
+        return months
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Contract keys, one per month: ``CL.NYMEX.front``."""
+        return tuple(f"{self.symbol}.{self.exchange}.{month}" for month in self.months)
+
+
+class ClickHouse(_Section):
+    """Where ClickHouse listens, and who we are there."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8123
+    secure: bool = Field(default=False, description="HTTPS instead of HTTP")
+    username: str = "default"
+    password_file: Path | None = Field(default=None, description="File with the password, 0600")
+    database: str = Field(default="ib", pattern=r"^[a-z_][a-z0-9_]*$")
+    embedded_folder: Path | None = Field(
+        default=None, description="Data folder of `ib-platform clickhouse`; unset for a server"
+    )
+    embedded_memory_bytes: int = Field(default=4 * 1024**3, ge=512 * 1024**2)
+
+
+class SimulatedGateway(_Section):
+    """What the simulator plays when ``gateway.program`` is ``simulator``."""
+
+    seed: int = 1
+    replay: Path | None = Field(default=None, description="Recorded capture (.jsonl or .jsonl.gz)")
+    replay_paper_user: Name | None = Field(default=None, description="Who plays it; else the first")
+    speed: float = Field(default=1.0, gt=0, description="Time scale of the replay")
+    max_pause: float | None = Field(default=None, gt=0, description="Longest pause, seconds")
+
+
+class Gateway(_Section):
+    """The gateway program that each pod's supervisor runs."""
+
+    program: Literal["simulator"] = "simulator"
+    simulator: SimulatedGateway = SimulatedGateway()
+
+
+class Runtime(_Section):
+    """Where pods run and where their files live."""
+
+    kind: Literal["local"] = "local"
+    state_dir: Path = Field(default=Path(".ib_platform"), description="Spools, logs, process files")
+
+
+class Limits(_Section):
+    """Times and sizes that operators tune. Seconds unless the name says otherwise."""
+
+    start_grace: float = Field(default=60, gt=0, description="A new assignment is due after this")
+    start_budget: float = Field(default=45, gt=0, description="A starting pod is left alone")
+    silent_after: float = Field(default=30, gt=0, description="No ladder frame: SILENT")
+    heartbeat_timeout: float = Field(default=25, gt=0, description="No hb: reconnect")
+    health_timeout: float = Field(default=2, gt=0, le=5, description="One health call")
+    fsync_every: float = Field(default=0.05, gt=0, le=1)
+    load_every: float = Field(default=0.2, gt=0, le=60)
+    load_rows: int = Field(default=5_000, ge=1, le=1_000_000)
+    segment_bytes: int = Field(default=16 * 1024**2, ge=4096)
+    shutdown_deadline: float = Field(default=15, gt=0)
+    heartbeat_every: float = Field(default=5, gt=0, description="Rows in `heartbeats`")
+    refresh_open_date_every: Literal[1, 5] = Field(default=5, description="Minutes")
