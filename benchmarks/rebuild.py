@@ -3,8 +3,9 @@
 The same work in each engine: carry 21 sizes through each window, find the touch, keep the depth
 rows, and make bars of 1s, 1m, 5m, 1h and 1d with mid OHLC, touch at close, spread mean,
 time-weighted and maximum, and frame counts. ClickHouse does more than that: it is the platform's
-own build, with gaps, spells, carried states over bar borders, flags and the checks of the staging
-tables.
+own build, with carried states over bar borders and flags, and it stores both tables compressed.
+Its first line counts the statements that fill depth and bars, its second the whole build: spells,
+gaps, report, the checks of the staging tables and the swap too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import polars as pl
@@ -30,11 +32,13 @@ from ib_platform.fleet.plan import Assignment
 from ib_platform.streamer.arrow import to_arrow
 from ib_platform.streamer.decode import Row
 from ib_platform.warehouse.assignments import write_assignment
+from ib_platform.warehouse.build import Build
 from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
 
-FRAMES = 1_000_000
-CONTRACTS = 10
+FRAMES = 2_000_000
+CONTRACTS = 12
+"""Two ladder frames a second and contract for 22 hours."""
 TRADE_DATE = date(2026, 11, 17)
 SIZES = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600, "1d": 86400}
 
@@ -55,10 +59,12 @@ def run() -> None:
     with TemporaryDirectory() as folder, embedded_platform(Path(folder)) as (config, engine):
         table = _load(config, rows)
         del rows
+        whole, filled = min(
+            (_clickhouse(config, engine) for _ in range(3)), key=lambda pair: pair[0].wall
+        )
         timings = {
-            "ClickHouse (embedded), depth + bars + gaps + report": _best(
-                lambda: _clickhouse(config, engine)
-            ),
+            "ClickHouse (embedded), depth + bars": filled,
+            "ClickHouse (embedded), depth + bars + gaps + report": whole,
             "Polars, depth + bars": _best(lambda: _polars(table)),
             "DuckDB, depth + bars": _best(lambda: _duckdb(table)),
         }
@@ -107,15 +113,26 @@ def _insert_surroundings(client: Any, config: PlatformConfig) -> None:
     )
 
 
-def _clickhouse(config: PlatformConfig, engine: psutil.Process) -> Timing:
+def _clickhouse(config: PlatformConfig, engine: psutil.Process) -> tuple[Timing, Timing]:
+    """The whole build, and of it the statements that fill depth and bars."""
+    steps: list[list[float]] = []
+    fill = Build.insert_query
+
+    def timed(build: Build, table: str, sql: str, **extra: Any) -> None:
+        with _measured(engine) as spent:
+            fill(build, table, sql, **extra)
+        if table in ("depth", "bars"):
+            steps.append(spent)
+
     client = connect(config.clickhouse)
     try:
-        with _measured(engine) as spent:
+        with patch.object(Build, "insert_query", timed), _measured(engine) as whole:
             finalize(client, config, TRADE_DATE)
         bars = client.query("SELECT count() FROM bars").result_rows[0][0]
     finally:
         client.close()
-    return Timing(*spent, bars)
+    wall, cpu = (sum(column) for column in zip(*steps, strict=True))
+    return Timing(*whole, bars), Timing(wall, cpu, bars)
 
 
 @contextmanager

@@ -42,7 +42,16 @@ ALLOWED: dict[str, set[str]] = {
 USE_DAGSTER = {"orchestration", "definitions"}
 POD_PROCESSES = ("gateway", "streamer", "simulator")
 PURE = ("marketdata",)
-FLEET_PURE = ("plan", "pods", "diagnose", "decide", "memory")
+FLEET_PURE = (
+    "conditions",
+    "decide",
+    "diagnose",
+    "memory",
+    "plan",
+    "pods",
+    "recording",
+    "remember",
+)
 SIDE_EFFECTS = {"aiohttp", "clickhouse_connect", "psutil", "socket", "subprocess", "threading"}
 
 

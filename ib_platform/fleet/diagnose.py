@@ -1,150 +1,72 @@
 """What is the matter with a pod: (observation, memory, now) -> a finding with its remedy. Pure.
 
-The remedies follow from what each container can cure by itself: a supervisor logs in again and a
-streamer reconnects, so only what is dead, mute, or down beyond a budget is restarted. States that
-another login would make worse are never touched.
+The remedies follow from what each container can cure by itself: a supervisor logs in again, a
+streamer reconnects and subscribes again, so only what is dead, mute, or has its session down beyond
+a budget is restarted. States that another login would make worse are never touched. What is dead is
+found before anything that a living process says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
-import msgspec
-
+from ib_platform.fleet.conditions import MILD, Condition, Finding, Patience, Remedy
 from ib_platform.fleet.memory import ContainerMemory, PodMemory
-from ib_platform.fleet.pods import Container, ContainerState, Phase, PodObservation
+from ib_platform.fleet.pods import ContainerState, Phase, PodObservation
+from ib_platform.fleet.recording import not_loading, not_streaming
+from ib_platform.fleet.remember import PASSES_BY_ITSELF, SESSION_DOWN, states_of
 from ib_platform.states import PodState
 
-NEEDS_A_PERSON = {
+LOCKED_OUT = {
     PodState.LOCKED: "repeated login failures; check the credentials, then unlock",
     PodState.REFUSED_LIVE: "the login is not provably a paper login; check the account",
-    PodState.COMPETING: "somebody else uses this login; the pod resumes when they end",
 }
-PASSES_BY_ITSELF = {
-    PodState.MAINTENANCE: "the pod resumes by itself",
-    PodState.PENALTY: "too many requests were sent; the pod resumes by itself",
+_COMPETING = "COMPETING: somebody else uses this login; the pod resumes when they end"
+_OVERDUE = {
+    PodState.MAINTENANCE: "look at IBKR's system status and at the gateway's log",
+    PodState.PENALTY: "look in the logs for who sends so many requests with this login",
 }
-SESSION_DOWN = frozenset(
-    {PodState.STARTING, PodState.DOWN, PodState.NO_SSO, PodState.SSO_ONLY},
-)
-_STICKY = {
-    Container.GATEWAY: frozenset(NEEDS_A_PERSON),
-    # A streamer learns of lock and competition from the gateway; only this judgement is its own.
-    Container.STREAMER: frozenset({PodState.REFUSED_LIVE}),
-}
-
-
-class Condition(StrEnum):
-    """What a pod is found in."""
-
-    HEALTHY = "healthy"
-    STARTING = "starting"
-    ABSENT = "absent"
-    STREAMER_DEAD = "streamer_dead"
-    GATEWAY_DEAD = "gateway_dead"
-    STREAMER_MUTE = "streamer_mute"
-    GATEWAY_MUTE = "gateway_mute"
-    SESSION_LOST = "session_lost"
-    UNSETTLED = "unsettled"
-    PASSING = "passing"
-    NEEDS_A_PERSON = "needs_a_person"
-    RETIRED = "retired"
-    UNOBSERVED = "unobserved"
-
-
-class Remedy(StrEnum):
-    """What would cure it."""
-
-    LAUNCH = "launch"
-    RESTART_STREAMER = "restart_streamer"
-    RESTART_POD = "restart_pod"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long things may take. ``start_budget`` and ``session_budget`` in seconds."""
-
-    start_budget: float = 45.0
-    session_budget: float = 120.0
-    unanswered: int = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    condition: Condition
-    text: str
-    remedy: Remedy | None = None
-
-
-def remember(
-    seen: PodObservation, memory: PodMemory, now: datetime, patience: Patience
-) -> PodMemory:
-    """``memory`` after ``seen``: counters of silence and of lost sessions."""
-    if seen.error is not None:
-        return memory
-    gateway_state = seen.gateway_health.state if seen.gateway_health else None
-    streamer_state = seen.streamer_health.state if seen.streamer_health else None
-    return msgspec.structs.replace(
-        memory,
-        gateway=_remember(
-            Container.GATEWAY, seen.gateway, gateway_state, memory.gateway, now, patience
-        ),
-        streamer=_remember(
-            Container.STREAMER, seen.streamer, streamer_state, memory.streamer, now, patience
-        ),
-    )
-
-
-def _remember(
-    container: Container,
-    seen: ContainerState,
-    state: PodState | None,
-    memory: ContainerMemory,
-    now: datetime,
-    patience: Patience,
-) -> ContainerMemory:
-    silent = seen.running and state is None and seen.age(now) > patience.start_budget
-    down = state in SESSION_DOWN
-    blocked = memory.blocked
-    if state is not None:
-        blocked = state if state in _STICKY[container] else None
-    return ContainerMemory(
-        unanswered=memory.unanswered + 1 if silent else 0,
-        bad_since=(memory.bad_since or now.timestamp()) if down else None,
-        blocked=blocked,
-    )
+_CONDITIONS_OF_LOADING = frozenset({Condition.HEALTHY, *MILD}) - {Condition.RETIRED}
 
 
 def diagnose(seen: PodObservation, memory: PodMemory, now: datetime, patience: Patience) -> Finding:
-    """The finding about ``seen``; ``memory`` has been through ``remember`` already."""
+    """The finding about ``seen``; ``memory`` has been through ``remember`` already.
+
+    What the streamer says about loading plays no part: see ``with_loading``.
+    """
     if seen.error is not None:
         return Finding(Condition.UNOBSERVED, f"could not be observed: {seen.error}")
     if seen.retired:
         return Finding(Condition.RETIRED, "retired by a person; launch_pod brings it back")
     return (
-        _left_alone(seen, memory)
+        _locked_out(seen, memory)
         or _dead(seen, now, patience)
         or _mute(seen, memory, patience)
+        or _waits_for_others(seen, memory, now, patience)
         or _session_lost(seen, memory, now, patience)
         or _alive(seen, memory, now, patience)
     )
 
 
-def _states(seen: PodObservation) -> list[PodState]:
-    health = (seen.gateway_health, seen.streamer_health)
-    return [answer.state for answer in health if answer is not None]
+def with_loading(finding: Finding, seen: PodObservation, patience: Patience) -> Finding:
+    """What people are told: ``finding``, and that ClickHouse does not take the rows.
+
+    Kept apart from ``diagnose``, so that a database outage can change what is told, never what is
+    done.
+    """
+    problem = not_loading(seen.streamer_health, patience.lag_limit)
+    if problem is None:
+        return finding
+    told = finding.condition in _CONDITIONS_OF_LOADING
+    condition = Condition.NOT_LOADING if told else finding.condition
+    return Finding(condition, f"{finding.text}; {problem}", finding.remedy)
 
 
-def _left_alone(seen: PodObservation, memory: PodMemory) -> Finding | None:
-    known = [*_states(seen), memory.gateway.blocked, memory.streamer.blocked]
-    for state, explanation in NEEDS_A_PERSON.items():
+def _locked_out(seen: PodObservation, memory: PodMemory) -> Finding | None:
+    known = {*states_of(seen), memory.gateway.blocked, memory.streamer.blocked}
+    for state, explanation in LOCKED_OUT.items():
         if state in known:
             return Finding(Condition.NEEDS_A_PERSON, f"{state.value}: {explanation}")
-    for state, explanation in PASSES_BY_ITSELF.items():
-        if state in known:
-            return Finding(Condition.PASSING, f"{state.value}: {explanation}")
     return None
 
 
@@ -164,13 +86,46 @@ def _dead(seen: PodObservation, now: datetime, patience: Patience) -> Finding | 
 
 
 def _mute(seen: PodObservation, memory: PodMemory, patience: Patience) -> Finding | None:
-    if memory.gateway.unanswered >= patience.unanswered:
+    waits = states_of(seen) & {PodState.COMPETING, *PASSES_BY_ITSELF}
+    # Another login would disturb what the streamer says that the session waits for.
+    if memory.gateway.unanswered >= patience.unanswered and not waits:
         text = f"the gateway's health does not answer: {seen.gateway_error}"
         return Finding(Condition.GATEWAY_MUTE, text, Remedy.RESTART_POD)
     if memory.streamer.unanswered >= patience.unanswered:
         text = f"the streamer's health does not answer: {seen.streamer_error}"
         return Finding(Condition.STREAMER_MUTE, text, Remedy.RESTART_STREAMER)
     return None
+
+
+def _waits_for_others(
+    seen: PodObservation, memory: PodMemory, now: datetime, patience: Patience
+) -> Finding | None:
+    states = states_of(seen)
+    if PodState.COMPETING in states:
+        return Finding(Condition.NEEDS_A_PERSON, _COMPETING)
+    budgets = {
+        PodState.MAINTENANCE: patience.maintenance_budget,
+        PodState.PENALTY: patience.penalty_budget,
+    }
+    for state, budget in budgets.items():
+        if state not in states:
+            continue
+        text = f"{state.value} ({_words(seen)}): the pod resumes by itself"
+        if _passing_for(seen, memory, now) <= budget:
+            return Finding(Condition.PASSING, text)
+        return Finding(
+            Condition.OVERDUE,
+            f"{text}, but it lasts for more than {budget / 3600:g} h: {_OVERDUE[state]}",
+        )
+    return None
+
+
+def _passing_for(seen: PodObservation, memory: PodMemory, now: datetime) -> float:
+    """Seconds; what the containers say themselves survives a lost memory."""
+    answers = (seen.gateway_health, seen.streamer_health)
+    starts = [a.since.timestamp() for a in answers if a and a.state in PASSES_BY_ITSELF]
+    starts += [] if memory.passing_since is None else [memory.passing_since]
+    return now.timestamp() - min(starts, default=now.timestamp())
 
 
 def _session_lost(
@@ -200,7 +155,7 @@ def _alive(seen: PodObservation, memory: PodMemory, now: datetime, patience: Pat
         and seen.gateway_health is not None
         and seen.gateway_health.state not in SESSION_DOWN
     ):
-        return Finding(Condition.HEALTHY, _healthy_line(seen))
+        return _recording(seen, memory, now, patience)
     started = seen.started_at
     if started is not None and (now - started).total_seconds() <= patience.start_budget:
         return Finding(Condition.STARTING, f"starting: {_words(seen)}")
@@ -209,6 +164,30 @@ def _alive(seen: PodObservation, memory: PodMemory, now: datetime, patience: Pat
         f"streamer {memory.streamer.unanswered}; acted on when it lasts"
     )
     return Finding(Condition.UNSETTLED, text)
+
+
+def _recording(
+    seen: PodObservation, memory: PodMemory, now: datetime, patience: Patience
+) -> Finding:
+    health = seen.streamer_health
+    problem = None if health is None else not_streaming(health, seen.spare)
+    if problem is None:
+        return Finding(Condition.HEALTHY, _healthy_line(seen))
+    if _quiet_for(seen, memory, now) <= patience.start_budget:
+        return Finding(Condition.NOT_YET_STREAMING, f"not streaming: {problem}")
+    text = f"not streaming for more than {patience.start_budget:.0f} s: {problem}"
+    return Finding(Condition.NOT_STREAMING, f"{text}; the streamer goes on trying by itself")
+
+
+def _quiet_for(seen: PodObservation, memory: PodMemory, now: datetime) -> float:
+    """Seconds; what the streamer says itself survives a lost memory."""
+    at = now.timestamp()
+    starts = [] if memory.quiet_since is None else [memory.quiet_since]
+    health = seen.streamer_health
+    if health is not None and health.state is not PodState.STREAMING:
+        starts.append(health.since.timestamp())
+    began = seen.streamer.started_at.timestamp() if seen.streamer.started_at else 0.0
+    return at - max(min(starts, default=at), began)
 
 
 def _words(seen: PodObservation) -> str:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
@@ -20,7 +19,7 @@ from ib_platform.errors import PlatformError, PlatformInUseError
 from ib_platform.fleet import processes
 from ib_platform.fleet.podlock import PodLock
 from ib_platform.fleet.pods import Container, ContainerState, Phase, PodObservation, Scope
-from ib_platform.fleet.probe import ask_health
+from ib_platform.fleet.probe import health_of
 from ib_platform.fleet.processes import ProcessRecord
 from ib_platform.health import GatewayHealth, StreamerHealth
 from ib_platform.paths import PodPaths
@@ -30,7 +29,6 @@ STOP_ORDER = (Container.STREAMER, Container.GATEWAY)
 _SUBCOMMANDS = {Container.GATEWAY: "gateway", Container.STREAMER: "stream"}
 _LOG_TAIL_BYTES = 64 * 1024
 CommandOf = Callable[[PaperUser, Container, Path], Sequence[str]]
-HealthT = TypeVar("HealthT", GatewayHealth, StreamerHealth)
 logger = logging.getLogger(__name__)
 
 
@@ -68,9 +66,11 @@ class LocalRuntime:
         with ThreadPoolExecutor(max_workers=min(16, len(names))) as pool:
             return list(pool.map(self._observe_safely, names))
 
-    def launch(self, paper_user: str) -> None:
+    def launch(self, paper_user: str, *, end_retirement: bool = True) -> None:
         user = self._config.paper_user(paper_user)
         with self._lock(paper_user, "launch"):
+            if not end_retirement:
+                self._refuse_retired(paper_user)
             self._retired(paper_user).unlink(missing_ok=True)
             started = self._start_missing(user)
         if not started:
@@ -81,10 +81,10 @@ class LocalRuntime:
     def restart(self, paper_user: str, scope: Scope) -> None:
         user = self._config.paper_user(paper_user)
         with self._lock(paper_user, f"restart of scope {scope.value}"):
+            self._refuse_retired(paper_user)
             for container in STOP_ORDER:
                 if scope is Scope.POD or container is Container.STREAMER:
                     self._stop(paper_user, container)
-            self._retired(paper_user).unlink(missing_ok=True)
             self._start_missing(user)
 
     def retire(self, paper_user: str) -> None:
@@ -124,9 +124,9 @@ class LocalRuntime:
         timeout = self._config.limits.health_timeout
         with ThreadPoolExecutor(max_workers=2) as pool:
             ask = pool.submit(
-                _health, user, gateway, user.gateway_health_port, GatewayHealth, timeout
+                health_of, user, gateway, user.gateway_health_port, GatewayHealth, timeout
             )
-            streamer_answer = _health(user, streamer, user.health_port, StreamerHealth, timeout)
+            streamer_answer = health_of(user, streamer, user.health_port, StreamerHealth, timeout)
             gateway_answer = ask.result()
         return PodObservation(
             user.name,
@@ -188,6 +188,14 @@ class LocalRuntime:
     def _retired(self, paper_user: str) -> Path:
         return self._paths(paper_user).folder / "retired"
 
+    def _refuse_retired(self, paper_user: str) -> None:
+        """Under the lock: what waited for it may be older than the retirement."""
+        if self._retired(paper_user).exists():
+            raise PlatformError(
+                f"pod {paper_user} is retired and stays stopped; to bring it back, run the job "
+                "launch_pod by hand"
+            )
+
     def _mark(self, paper_user: str, container: Container) -> str:
         return f"{self._paths(paper_user).folder.resolve()}:{container.value}"
 
@@ -220,22 +228,6 @@ def stop_all(config: PlatformConfig) -> list[str]:
         return []
     with ThreadPoolExecutor(max_workers=16) as pool:
         return [line for lines in pool.map(runtime.stop, names) for line in lines]
-
-
-def _health(
-    user: PaperUser, state: ContainerState, port: int, payload: type[HealthT], timeout: float
-) -> HealthT | str | None:
-    if not state.running:
-        return None
-    answer = ask_health(port, payload, timeout)
-    if isinstance(answer, str):
-        return answer
-    if (answer.paper_user, answer.pid) != (user.name, state.pid):
-        return (
-            f"port {port} is answered by pid {answer.pid} of {answer.paper_user}, "
-            f"not by pid {state.pid} of {user.name}"
-        )
-    return answer
 
 
 def _tail(log: Path, lines: int) -> str:

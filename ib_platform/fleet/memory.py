@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 class ContainerMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """``unanswered``: health calls in a row without an answer. ``bad_since``: since when the
-    session reads as down. ``blocked``: last known state that nobody but a person may end."""
+    session reads as down. ``blocked``: last known state that nobody but a person may end; it
+    outlives the process that said so."""
 
     unanswered: int = 0
     bad_since: float | None = None
@@ -43,16 +44,21 @@ class Reported(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class PodMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """One pod. ``incident`` counts up for ever; ``attempt`` counts the actions of the open one,
-    ``next_at`` is the earliest instant of the next. ``said`` is the last verdict told."""
+    ``logins`` those that start a gateway, ``next_at`` is the earliest instant of the next. ``said``
+    is the last verdict told. ``passing_since``: the session waits for what IBKR ends by itself.
+    ``quiet_since``: the session is up, and not every contract is recorded."""
 
     incident: int = 0
     open: bool = False
     attempt: int = 0
+    logins: int = 0
     next_at: float = 0.0
     gateway: ContainerMemory = ContainerMemory()
     streamer: ContainerMemory = ContainerMemory()
     actions: tuple[PastAction, ...] = ()
     said: str = ""
+    passing_since: float | None = None
+    quiet_since: float | None = None
     reported: Reported = Reported()
 
 

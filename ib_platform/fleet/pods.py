@@ -74,6 +74,7 @@ class PodObservation:
     ``error``: the runtime itself could not look; everything else is unknown then.
     ``retired``: stopped by a person on purpose; nobody launches it but a person.
     ``acting``: who launches, restarts or retires the pod at this moment.
+    ``spare``: the plan gives the pod no contract; said by whoever knows the plan.
     """
 
     paper_user: str
@@ -85,6 +86,7 @@ class PodObservation:
     streamer_error: str | None = None
     retired: bool = False
     acting: str | None = None
+    spare: bool = False
     error: str | None = None
 
     @property
@@ -111,11 +113,12 @@ class PodRuntime(Protocol):
     def observe(self, paper_users: Iterable[str]) -> list[PodObservation]:
         """One observation per paper user, in that order. Errors are values, never raised."""
 
-    def launch(self, paper_user: str) -> None:
-        """Start what is missing of the pod. Ends a retirement.
+    def launch(self, paper_user: str, *, end_retirement: bool = True) -> None:
+        """Start what is missing of the pod. Ends a retirement, unless told not to.
 
         Raises:
             PlatformInUseError: it already runs, or somebody else is acting on it.
+            PlatformError: the pod is retired, and ``end_retirement`` is False.
         """
 
     def restart(self, paper_user: str, scope: Scope) -> None:
@@ -123,6 +126,7 @@ class PodRuntime(Protocol):
 
         Raises:
             PlatformInUseError: somebody else is acting on the pod.
+            PlatformError: the pod is retired; nothing was stopped or started.
         """
 
     def retire(self, paper_user: str) -> None:

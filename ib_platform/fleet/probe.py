@@ -12,7 +12,11 @@ from typing import TypeVar
 
 import msgspec
 
-HealthT = TypeVar("HealthT")
+from ib_platform.config import PaperUser
+from ib_platform.fleet.pods import ContainerState
+from ib_platform.health import GatewayHealth, StreamerHealth
+
+HealthT = TypeVar("HealthT", GatewayHealth, StreamerHealth)
 _REQUEST = b"GET /status HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
 _LARGEST = 1024 * 1024
 
@@ -36,6 +40,26 @@ def ask_health(port: int, payload: type[HealthT], timeout: float) -> HealthT | s
         return msgspec.json.decode(body, type=payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return f"port {port} answers something else than its health: {error}"
+
+
+def health_of(
+    user: PaperUser, state: ContainerState, port: int, payload: type[HealthT], timeout: float
+) -> HealthT | str | None:
+    """The health of the container in ``state``; None when it does not run, else as ``ask_health``.
+
+    An answer of any other process on that port is not its health.
+    """
+    if not state.running:
+        return None
+    answer = ask_health(port, payload, timeout)
+    if isinstance(answer, str):
+        return answer
+    if (answer.paper_user, answer.pid) != (user.name, state.pid):
+        return (
+            f"port {port} is answered by pid {answer.pid} of {answer.paper_user}, "
+            f"not by pid {state.pid} of {user.name}"
+        )
+    return answer
 
 
 def _exchange(port: int, deadline: float) -> bytes:

@@ -35,6 +35,9 @@ class LaunchPodConfig(dg.Config):
     """The pod to launch."""
 
     paper_user: str = Field(description=_PAPER_USER)
+    end_retirement: bool = Field(
+        default=True, description="Launch also a pod that was retired; the sensor never does"
+    )
     reason: str = Field(default="by hand", description=_REASON)
 
 
@@ -64,7 +67,7 @@ def launch(context: dg.OpExecutionContext, config: LaunchPodConfig) -> None:
         fleet = open_fleet()
         context.log.info(f"launching pod {config.paper_user}: {config.reason}")
         try:
-            fleet.runtime.launch(config.paper_user)
+            fleet.runtime.launch(config.paper_user, end_retirement=config.end_retirement)
         except PlatformInUseError as error:
             # Somebody was faster: the pod that runs is the pod that was asked for.
             context.log.warning(str(error))
@@ -133,11 +136,15 @@ def _failures() -> Iterator[None]:
 def _wait_until_settled(context: dg.OpExecutionContext, fleet: Fleet, paper_user: str) -> None:
     """Return when the pod answers with a session state of its own; bounded by start_budget.
 
+    A process that is gone at two looks in a row has ended; at one look, another run that waited
+    for the lock of the pod may be restarting it.
+
     Raises:
         dg.Failure: a process ended meanwhile, or the budget is over; holds the tail of the logs.
     """
     started = time.monotonic()
     deadline = started + fleet.config.limits.start_budget
+    looks_at_dead = 0
     while True:
         (seen,) = fleet.runtime.observe([paper_user])
         waited = time.monotonic() - started
@@ -145,7 +152,8 @@ def _wait_until_settled(context: dg.OpExecutionContext, fleet: Fleet, paper_user
             context.log.info(f"pod {paper_user} answers after {waited:.1f} s")
             context.add_output_metadata({"waited_seconds": waited, **describe(seen)})
             return
-        dead = seen.error is None and not (seen.gateway.running and seen.streamer.running)
+        looks_at_dead = looks_at_dead + 1 if _ended(seen) else 0
+        dead = looks_at_dead > 1
         if dead or time.monotonic() > deadline:
             what = "ended" if dead else "has no session"
             raise dg.Failure(
@@ -159,6 +167,11 @@ def _wait_until_settled(context: dg.OpExecutionContext, fleet: Fleet, paper_user
                 allow_retries=False,
             )
         time.sleep(_POLL)
+
+
+def _ended(seen: PodObservation) -> bool:
+    gone = not (seen.gateway.running and seen.streamer.running)
+    return gone and seen.error is None and seen.acting is None
 
 
 def describe(seen: PodObservation) -> dict[str, str | int]:

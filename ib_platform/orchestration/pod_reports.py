@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import msgspec
 
-from ib_platform.fleet.decide import Action, Decision, PodVerdict, Policy, decide
+from ib_platform.fleet.decide import Action, Decision, PodVerdict, Policy, look_at
 from ib_platform.fleet.memory import FleetMemory, Reported
 from ib_platform.fleet.pods import PodObservation
 from ib_platform.orchestration.runtime import open_fleet
@@ -26,16 +26,12 @@ REPORT_EVERY = 60.0
 def pods_healthy() -> dg.AssetCheckResult:
     """Every pod streams. Reported by the sensor on change; run it by hand to look now."""
     fleet = open_fleet()
-    now = datetime.now(UTC)
-    seen = fleet.runtime.observe(fleet.paper_users)
-    fresh = FleetMemory(epoch=int(now.timestamp()))
-    found = decide(
-        fleet.paper_users, seen, fresh, now, Policy.of(fleet.config.limits), fleet.paper_users
-    )
+    seen = fleet.observe()
+    verdicts = look_at(seen, datetime.now(UTC), Policy.of(fleet.config.limits).patience)
     return dg.AssetCheckResult(
-        passed=all(verdict.healthy for verdict in found.verdicts),
-        severity=_severity(found.verdicts),
-        metadata=_metadata(found.verdicts),
+        passed=all(verdict.healthy for verdict in verdicts),
+        severity=_severity(verdicts),
+        metadata=_metadata(verdicts),
     )
 
 
@@ -65,13 +61,16 @@ def _metadata(verdicts: Iterable[PodVerdict]) -> dict[str, str]:
 def run_request(action: Action, epoch: int) -> dg.RunRequest:
     """The run that carries out ``action``."""
     job, op = ("launch_pod", "launch") if action.scope is None else ("restart_pod", "restart")
-    config = {"paper_user": action.paper_user, "reason": action.reason}
+    config: dict[str, str | bool] = {"paper_user": action.paper_user, "reason": action.reason}
     tags = {
         "paper_user": action.paper_user,
         "incident": str(action.incident),
         "attempt": str(action.attempt),
     }
-    if action.scope is not None:
+    if action.scope is None:
+        # A person may retire the pod while the run waits in the queue.
+        config["end_retirement"] = False
+    else:
         config["scope"] = tags["scope"] = action.scope.value
     return dg.RunRequest(
         run_key=action.run_key(epoch),

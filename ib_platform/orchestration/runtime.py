@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ib_platform.config import PlatformConfig, find_config, load_config
+from ib_platform.errors import ConfigurationError
 from ib_platform.fleet.local import LocalRuntime
-from ib_platform.fleet.pods import PodRuntime
+from ib_platform.fleet.plan import plan_assignment
+from ib_platform.fleet.pods import PodObservation, PodRuntime
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,19 @@ class Fleet:
     def paper_users(self) -> list[str]:
         """Every paper user wants a pod."""
         return [user.name for user in self.config.paper_users]
+
+    def observe(self) -> list[PodObservation]:
+        """One look at every pod, with the mark of those that the plan gives no contract."""
+        needed = self._needed()
+        seen = self.runtime.observe(self.paper_users)
+        return [replace(pod, spare=pod.paper_user not in needed) for pod in seen]
+
+    def _needed(self) -> set[str]:
+        try:
+            return set(plan_assignment(self.config).paper_users)
+        except ConfigurationError:
+            # The job `rebalance` refuses this configuration and says why; pods go on meanwhile.
+            return set(self.paper_users)
 
 
 def open_fleet() -> Fleet:

@@ -19,13 +19,12 @@ from ib_platform.orchestration.pod_reports import check_evaluation, frames_repor
 from ib_platform.orchestration.runtime import open_fleet
 
 _ACTING_JOBS = frozenset({"launch_pod", "restart_pod", "retire_pod"})
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
+_WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED)
+_GOING = (
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
-]
+)
 _LONGEST_RUN = timedelta(minutes=5)
 
 
@@ -45,7 +44,7 @@ def pod_fleet(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     users = fleet.paper_users
     # Ask for runs first: one that ends between the two questions leaves a pod that is observed new.
     busy = paper_users_with_runs(context.instance, datetime.now(UTC))
-    seen = fleet.runtime.observe(users)
+    seen = fleet.observe()
     now = datetime.now(UTC)
     memory = load_memory(context.cursor, now)
     decision = decide(users, seen, memory, now, Policy.of(fleet.config.limits), busy)
@@ -64,18 +63,26 @@ def pod_fleet(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 def paper_users_with_runs(instance: dg.DagsterInstance, now: datetime) -> set[str]:
     """Paper users that an unfinished run acts on, whoever requested it.
 
-    Runs older than five minutes do not count: their process was killed with Dagster itself.
+    A run that waits to start counts however long it waits: a stalled queue gets no second run of
+    the same pod. One that started more than five minutes ago does not: its process was killed with
+    Dagster itself.
     """
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=_UNFINISHED, created_after=now - _LONGEST_RUN)
-    )
     users: set[str] = set()
-    for record in records:
-        run = record.dagster_run
-        if run.job_name in _ACTING_JOBS:
-            ops: Any = run.run_config["ops"]
-            users.update(str(op["config"]["paper_user"]) for op in ops.values())
+    for job in sorted(_ACTING_JOBS):
+        of_job = dg.RunsFilter(job_name=job, statuses=[*_WAITING, *_GOING])
+        for record in instance.get_run_records(of_job):
+            if _counts(record, now):
+                ops: Any = record.dagster_run.run_config["ops"]
+                users.update(str(op["config"]["paper_user"]) for op in ops.values())
     return users
+
+
+def _counts(record: dg.RunRecord, now: datetime) -> bool:
+    if record.dagster_run.status in _WAITING:
+        return True
+    # Before the run's own process reports its start, the record's last change is the launch.
+    started = record.start_time or record.update_timestamp.timestamp()
+    return started > (now - _LONGEST_RUN).timestamp()
 
 
 sensors = [pod_fleet]

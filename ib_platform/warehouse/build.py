@@ -61,12 +61,14 @@ class Build:
     parameters: Mapping[str, Any]
 
     def insert_query(self, table: str, sql: str, **extra: Any) -> None:
-        """Fill the stage of ``table`` from the query ``sql``; columns match by name."""
+        """Fill the stage of ``table`` from the query ``sql``, which answers every column of the
+        table, matched by name. May be called several times for one table."""
         bound = {**self.parameters, **extra}
-        columns = ", ".join(
-            row[0] for row in self.client.query(f"DESCRIBE TABLE ({sql})", bound).result_rows
-        )
-        self.client.command(f"INSERT INTO {self.stages[table]} ({columns}) {sql}", bound)
+        stage = self.stages[table]
+        # The stage's columns: to ask for the query's own would analyse the query twice.
+        described = self.client.query(f"DESCRIBE TABLE {stage}").result_rows
+        columns = ", ".join(f"`{row[0]}`" for row in described)
+        self.client.command(f"INSERT INTO {stage} ({columns}) SELECT {columns} FROM ({sql})", bound)
 
     def insert_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Fill the stage of ``table``; instants are ints in the column's own unit."""
@@ -86,9 +88,10 @@ class Build:
             self.stages[table], [[row[name] for name in names] for row in stamped], names
         )
 
-    def rows(self, name: str, **extra: Any) -> list[dict[str, Any]]:
-        """Answer of ``queries/NAME.sql``, one dict a row."""
-        answer = self.client.query(query(name), {**self.parameters, **extra})
+    def rows(self, name: str, states: str = "states", **extra: Any) -> list[dict[str, Any]]:
+        """Answer of ``queries/NAME.sql``, one dict a row. ``states``: what it includes for
+        ``states.sql``."""
+        answer = self.client.query(query(name, states=states), {**self.parameters, **extra})
         return list(answer.named_results())
 
     def count(self, table: str) -> int:
@@ -99,10 +102,14 @@ class Build:
     def check(self) -> None:
         """Raise WarehouseError if a stage holds a row that cannot be, or a key twice."""
         for table, stage in self.stages.items():
-            keys = _KEYS[table]
+            # Exact like a count of whole keys, at a fifth of its time: few groups, plain numbers.
+            *groups, counted = _KEYS[table].split(", ")
             wrong, foreign, repeated = self.client.query(
-                f"SELECT countIf({_WRONG_ROWS[table]}), countIf(trade_date != {{day:Date}}), "
-                f"count() - uniqExact({keys}) FROM {stage}",
+                "SELECT sum(wrong), sum(foreign), sum(repeated) FROM ("
+                f"SELECT countIf({_WRONG_ROWS[table]}) AS wrong, "
+                "countIf(trade_date != {day:Date}) AS foreign, "
+                f"count() - uniqExact({counted}) AS repeated "
+                f"FROM {stage} GROUP BY ({', '.join(groups)}))",
                 {"day": self.trade_date},
             ).result_rows[0]
             if wrong or foreign or repeated:

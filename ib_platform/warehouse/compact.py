@@ -161,32 +161,37 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
     )
     days = {row["conid"]: row for row in daily.named_results()}
     if any(row["crossed_states"] for row in days.values()):
-        crossed = build.rows("crossed", **spells)
+        states, bound = _states(build)
+        crossed = build.rows("crossed", states=states, **spells, **bound)
         build.insert_rows("suspect_windows", suspect_rows(build, None, crossed=crossed))
     report = build_report(contracts, days, around, span, thresholds)
     build.insert_rows("quality_report", report)
 
 
 def _fill_bars(build: Build, known_until: int) -> None:
-    """From the depth of this build where there is one: the same states, not computed twice."""
-    stages = build.stages
-    bound: dict[str, Any] = {
-        "spells": stages["spells"],
-        "gaps": stages["gaps"],
-        "suspects": stages["suspect_windows"],
+    states, bound = _states(build)
+    bound |= {
+        "spells": build.stages["spells"],
+        "gaps": build.stages["gaps"],
+        "suspects": build.stages["suspect_windows"],
         "known_until": _nanoseconds(known_until),
     }
-    if "depth" in stages:
-        bound |= {"depth": stages["depth"], "own_rows": False}
-        build.insert_query("bars", query("bars", states="states_of_depth"), **bound)
-    else:
-        build.insert_query("bars", query("bars"), **bound)
+    build.insert_query("bars", query("bars", states=states), part=1, **bound)
+    build.insert_query("bars", query("bars", states=states, seconds="longer"), part=60, **bound)
+
+
+def _states(build: Build) -> tuple[str, dict[str, Any]]:
+    """The query to include for ``states.sql``, and what it binds: from the depth of this build
+    where there is one, since that holds the same states, computed already."""
+    if "depth" not in build.stages:
+        return "states", {}
+    return "states_of_depth", {"depth": build.stages["depth"], "own_rows": False}
 
 
 def _note_inputs(build: Build, span: DateSpan) -> None:
     if span.is_open:
         return
-    window = {"read_from": span.trade_date, "read_to": span.trade_date}
+    window: dict[str, Any] = {"read_from": span.trade_date, "read_to": span.trade_date}
     used = [
         {key: row[key] for key in ("run_id", "input", "rows", "highest_seq")}
         for row in build.rows("inputs", **window)

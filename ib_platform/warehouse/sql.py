@@ -28,6 +28,9 @@ BUILD_QUERIES = (
     "undecodable",
     "crossed",
     "ladder_counts",
+    "parts",
+    "seconds",
+    "longer",
     "bars",
 )
 """Queries that decide what derived rows say; all others may change freely."""
@@ -42,17 +45,20 @@ _RULES = (
 
 
 @cache
-def query(name: str, states: str = "states") -> str:
+def query(name: str, **instead: str) -> str:
     """Text of ``queries/NAME.sql`` with its includes and without its comments.
 
-    ``states`` names the query that is included for ``states.sql``. Raises FileNotFoundError for a
+    ``instead`` names queries that are included in place of others: ``states="states_of_depth"``.
+    What takes the place of another may include that one itself. Raises FileNotFoundError for a
     name that does not exist.
     """
     text = files("ib_platform.warehouse").joinpath("queries", f"{name}.sql").read_text("utf-8")
 
     def included(match: re.Match[str]) -> str:
         wanted = match[1].removesuffix(".sql")
-        return query(states if wanted == "states" else wanted)
+        chosen = instead.get(wanted, wanted)
+        others = {old: new for old, new in instead.items() if new != chosen}
+        return query(chosen, **others)
 
     return _COMMENT.sub("", _INCLUDE.sub(included, text)).strip()
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from ib_platform.fleet.pods import ContainerState, Phase, PodObservation
-from ib_platform.health import FrameCounts, GatewayHealth, LoaderHealth, StreamerHealth
-from ib_platform.states import PodState
+from ib_platform.health import (
+    ContractHealth,
+    FrameCounts,
+    GatewayHealth,
+    LoaderHealth,
+    StreamerHealth,
+)
+from ib_platform.states import ContractState, PodState
 
 T0 = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 GONE = ContainerState(Phase.EXITED)
 NEVER = ContainerState(Phase.ABSENT)
 LONG_AGO = T0 - timedelta(hours=3)
+NO_CONTRACTS: Mapping[str, ContractState] = MappingProxyType({})
 
 
 def at(seconds: float) -> datetime:
@@ -22,26 +31,32 @@ def running(pid: int = 7, started: datetime = LONG_AGO) -> ContainerState:
     return ContainerState(Phase.RUNNING, pid, started)
 
 
-def gateway_health(state: PodState = PodState.AUTHENTICATED) -> GatewayHealth:
-    return GatewayHealth("alpha", 7, state, LONG_AGO, "", 8, 1)
+def gateway_health(state: PodState = PodState.AUTHENTICATED, since: datetime = T0) -> GatewayHealth:
+    return GatewayHealth("alpha", 7, state, since, "", 8, 1)
 
 
 def streamer_health(
-    state: PodState = PodState.STREAMING, stored: int = 10, run_id: str = "run"
+    state: PodState = PodState.STREAMING,
+    stored: int = 10,
+    run_id: str = "run",
+    *,
+    since: datetime = T0,
+    contracts: Mapping[str, ContractState] = NO_CONTRACTS,
+    loader: LoaderHealth | None = None,
 ) -> StreamerHealth:
     return StreamerHealth(
         paper_user="alpha",
         run_id=run_id,
         pid=9,
         state=state,
-        since=LONG_AGO,
+        since=since,
         reason="",
         started_at=LONG_AGO,
         frames=FrameCounts(stored, stored, stored, 0),
-        loader=LoaderHealth(),
+        loader=loader or LoaderHealth(),
         assignment_generation=1,
         assignment_source="clickhouse",
-        contracts={},
+        contracts={key: ContractHealth(state=found) for key, found in contracts.items()},
     )
 
 
@@ -54,6 +69,9 @@ def pod(
     streamer_container: ContainerState | None = None,
     retired: bool = False,
     acting: str | None = None,
+    since: datetime = T0,
+    contracts: Mapping[str, ContractState] = NO_CONTRACTS,
+    loader: LoaderHealth | None = None,
 ) -> PodObservation:
     """A pod that is well, but for what is said. A state None: its health does not answer."""
     first = gateway_container or running(7)
@@ -64,8 +82,12 @@ def pod(
         paper_user,
         gateway=first,
         streamer=second,
-        gateway_health=gateway_health(gateway) if gateway else None,
-        streamer_health=streamer_health(streamer) if streamer else None,
+        gateway_health=gateway_health(gateway, since) if gateway else None,
+        streamer_health=(
+            streamer_health(streamer, since=since, contracts=contracts, loader=loader)
+            if streamer
+            else None
+        ),
         gateway_error="no answer" if first.running and gateway is None else None,
         streamer_error="no answer" if second.running and streamer is None else None,
         retired=retired,

@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ib_platform.config import Limits
+from ib_platform.fleet.conditions import Condition
 from ib_platform.fleet.decide import Action, Decision, Policy, decide
-from ib_platform.fleet.diagnose import Condition
-from ib_platform.fleet.memory import FleetMemory, dump_memory, load_memory
+from ib_platform.fleet.memory import (
+    ContainerMemory,
+    FleetMemory,
+    PodMemory,
+    dump_memory,
+    load_memory,
+)
 from ib_platform.fleet.pods import PodObservation, Scope
 from ib_platform.states import PodState
 from ib_platform_tests.fleet.observations import GONE, NEVER, T0, at, pod, running
@@ -75,7 +81,7 @@ DEAD_GATEWAY = pod(gateway_container=GONE)
             False,
         ),
         (pod(), Condition.HEALTHY, None, False),
-        (pod(PodState.STREAMING, PodState.AUTHENTICATED), Condition.HEALTHY, None, False),
+        (pod(streamer=PodState.AUTHENTICATED), Condition.NOT_YET_STREAMING, None, False),
         (pod(None, None, streamer_container=YOUNG), Condition.STARTING, None, False),
         (pod(streamer=PodState.STARTING), Condition.UNSETTLED, None, False),
         (pod(gateway=PodState.DOWN), Condition.UNSETTLED, None, False),
@@ -87,6 +93,30 @@ DEAD_GATEWAY = pod(gateway_container=GONE)
             Condition.NEEDS_A_PERSON,
             None,
             False,
+        ),
+        (
+            pod(PodState.COMPETING, PodState.COMPETING, streamer_container=GONE),
+            Condition.STREAMER_DEAD,
+            Scope.STREAMER,
+            True,
+        ),
+        (
+            pod(streamer=PodState.COMPETING, gateway_container=GONE),
+            Condition.GATEWAY_DEAD,
+            Scope.POD,
+            True,
+        ),
+        (
+            pod(gateway=PodState.MAINTENANCE, streamer_container=GONE),
+            Condition.STREAMER_DEAD,
+            Scope.STREAMER,
+            True,
+        ),
+        (
+            pod(gateway=PodState.PENALTY, streamer_container=GONE),
+            Condition.STREAMER_DEAD,
+            Scope.STREAMER,
+            True,
         ),
         (pod(gateway=PodState.MAINTENANCE), Condition.PASSING, None, False),
         (pod(streamer=PodState.PENALTY), Condition.PASSING, None, False),
@@ -120,22 +150,62 @@ def test_pods_are_decided_one_by_one() -> None:
     assert [str(v).split(":")[0] for v in decision.verdicts] == ["alpha", "beta"]
 
 
-def test_backoff_between_attempts_and_an_end() -> None:
-    actions = history(every_five_seconds(DEAD_STREAMER, 3600))
+def test_backoff_between_attempts_that_start_a_gateway_and_an_end() -> None:
+    actions = history(every_five_seconds(DEAD_GATEWAY, 9000))
     assert [seconds for seconds, _ in actions] == [0, 10, 40, 100, 400, 700, 1000, 1300]
     assert [action.attempt for _, action in actions] == list(range(1, 9))
     assert {action.incident for _, action in actions} == {1}
 
 
-def test_giving_up_asks_for_a_human_and_says_so_once() -> None:
+def test_a_streamer_is_restarted_for_ever_but_slowly() -> None:
+    actions = history(every_five_seconds(DEAD_STREAMER, 4000))
+    assert [seconds for seconds, _ in actions] == [
+        *[0, 10, 40, 100, 400, 700, 1000, 1300],
+        *[1900, 2500, 3100, 3700],
+    ]
+    assert {action.incident for _, action in actions} == {1}
+
+
+def test_restarts_of_the_streamer_do_not_use_up_those_of_the_gateway() -> None:
+    actions = history(
+        [*every_five_seconds(DEAD_STREAMER, 4000), *every_five_seconds(DEAD_GATEWAY, 9000, 4000)]
+    )
+    logins = [action for _, action in actions if action.scope is Scope.POD]
+    assert len(logins) == POLICY.max_attempts
+
+
+def test_after_the_gateway_was_given_up_a_dead_streamer_is_restarted_all_the_same() -> None:
+    steps = [
+        *every_five_seconds(DEAD_GATEWAY, 3000),
+        *every_five_seconds(DEAD_STREAMER, 3700, 3000),
+    ]
+    actions = [(s, a.scope) for s, a in history(steps) if s >= 3000]
+    assert actions == [(3000, Scope.STREAMER), (3600, Scope.STREAMER)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [(DEAD_GATEWAY, "needs a human"), (DEAD_STREAMER, "attempt 9 in")],
+)
+def test_what_does_not_help_is_said_once(seen: PodObservation, text: str) -> None:
     memory, changes = FRESH, []
-    for seconds, seen in every_five_seconds(DEAD_STREAMER, 2000):
-        decision = step(seen, seconds, memory)
+    for seconds, observation in every_five_seconds(seen, 1800):
+        decision = step(observation, seconds, memory)
         memory = decision.memory
         changes += [seconds] if decision.verdicts[0].changed else []
-    assert "needs a human" in decision.verdicts[0].text
+    assert text in decision.verdicts[0].text
     assert decision.verdicts[0].alarm
     assert changes == [0, 1300]
+
+
+def test_a_start_that_follows_many_attempts_is_no_reason_to_calm_down() -> None:
+    memory = _memory_after(every_five_seconds(DEAD_STREAMER, 1400))
+    starting = pod(None, None, streamer_container=running(9, at(1399)))
+    (verdict,) = step(starting, 1400, memory).verdicts
+    assert verdict.condition is Condition.STARTING
+    assert verdict.alarm
+    (verdict,) = step(pod(), 1405, memory).verdicts
+    assert verdict.healthy
 
 
 def test_recovery_closes_the_incident() -> None:
@@ -205,15 +275,68 @@ def test_a_locked_gateway_stays_untouched_when_it_dies() -> None:
     assert [s for s, _ in history([*steps, *unlocked])] == [910]
 
 
-def test_a_competing_login_that_ended_no_longer_protects_a_dead_streamer() -> None:
-    competing = pod(PodState.COMPETING, PodState.COMPETING)
-    steps = [(0, competing), (5, pod(PodState.COMPETING, streamer_container=GONE))]
+@pytest.mark.parametrize("state", [PodState.LOCKED, PodState.REFUSED_LIVE])
+@pytest.mark.parametrize("gone", [ABSENT, DEAD_GATEWAY, DEAD_STREAMER])
+def test_a_lock_outlives_the_process_that_said_so(state: PodState, gone: PodObservation) -> None:
+    if gone is DEAD_STREAMER:
+        gone = pod(None, streamer_container=GONE)
+    assert history([(0, pod(state)), *every_five_seconds(gone, 3600, 5)]) == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "scope"),
+    [
+        (ABSENT, None),
+        (DEAD_GATEWAY, Scope.POD),
+        (pod(gateway_container=GONE, streamer_container=GONE), Scope.POD),
+        (DEAD_STREAMER, Scope.STREAMER),
+    ],
+)
+@pytest.mark.parametrize("state", [PodState.COMPETING, PodState.MAINTENANCE, PodState.PENALTY])
+def test_other_states_end_with_the_process_that_said_so(
+    state: PodState, gone: PodObservation, scope: Scope | None
+) -> None:
+    steps = every_five_seconds(pod(state, state), 100)
     assert history(steps) == []
-    assert [s for s, _ in history([*steps, (10, DEAD_STREAMER)])] == [10]
+    assert [(s, a.scope) for s, a in history([*steps, (100, gone)])] == [(100, scope)]
 
 
-def test_maintenance_is_waited_for_however_long() -> None:
-    assert history(every_five_seconds(pod(PodState.MAINTENANCE, PodState.DOWN), 3600)) == []
+def test_a_cursor_that_still_calls_competition_sticky_protects_nothing() -> None:
+    blocked = PodMemory(gateway=ContainerMemory(blocked=PodState.COMPETING))
+    decision = step(ABSENT, 0, FleetMemory(epoch=1, pods={"alpha": blocked}))
+    assert [action.scope for action in decision.actions] == [None]
+
+
+@pytest.mark.parametrize("state", [PodState.COMPETING, PodState.MAINTENANCE, PodState.PENALTY])
+def test_while_the_session_waits_only_a_streamer_is_restarted(state: PodState) -> None:
+    mute_streamer = history(every_five_seconds(pod(state, None), 12))
+    assert [(s, a.scope) for s, a in mute_streamer] == [(10, Scope.STREAMER)]
+    # A mute gateway whose streamer says so: a login would disturb it.
+    assert history(every_five_seconds(pod(None, state), 3600)) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "budget"), [(PodState.MAINTENANCE, 6 * 3600), (PodState.PENALTY, 3600)]
+)
+def test_what_passes_by_itself_is_told_when_it_does_not(state: PodState, budget: int) -> None:
+    seen = pod(state, PodState.DOWN)
+    memory = FRESH
+    for seconds in range(0, budget + 3600, 60):
+        # Its own answer alternates with none at all: that is not the end of it.
+        decision = step(seen if seconds % 120 else pod(PodState.DOWN), seconds, memory)
+        memory = decision.memory
+        assert decision.actions == ()
+        (verdict,) = decision.verdicts
+        if seconds % 120:
+            overdue = seconds > budget
+            assert verdict.condition is (Condition.OVERDUE if overdue else Condition.PASSING)
+            assert verdict.alarm == overdue
+    assert (
+        f"lasts for more than {budget // 3600} h" in step(seen, budget * 2, memory).verdicts[0].text
+    )
+    memory = step(pod(), budget * 2, memory).memory
+    later = step(pod(state, since=at(budget * 2)), budget * 2 + 5, memory)
+    assert later.verdicts[0].condition is Condition.PASSING
 
 
 def test_a_retired_pod_is_left_alone_and_ends_the_incident() -> None:
@@ -247,8 +370,8 @@ def test_a_clock_set_back_does_not_stop_the_healing() -> None:
     memory = _memory_after([(10_000, DEAD_STREAMER)])
     again = step(DEAD_STREAMER, 0, memory)
     assert "attempt 2 in" in again.verdicts[0].text
-    later = _memory_after([(10_000, DEAD_STREAMER), *every_five_seconds(DEAD_STREAMER, 5)])
-    assert len(later.of("alpha").actions) == 1
+    steps = [(10_000, DEAD_STREAMER), *every_five_seconds(DEAD_STREAMER, 605)]
+    assert [seconds for seconds, _ in history(steps)] == [10_000, 600]
 
 
 def test_run_keys_are_unique_over_a_lost_cursor() -> None:
@@ -297,13 +420,10 @@ def test_over_any_history_the_limits_hold(
                 assert not busy
                 assert not seen.retired
                 assert seen.error is None
-                assert not states & {
-                    PodState.LOCKED,
-                    PodState.REFUSED_LIVE,
-                    PodState.COMPETING,
-                    PodState.MAINTENANCE,
-                    PodState.PENALTY,
-                }
+                assert not states & {PodState.LOCKED, PodState.REFUSED_LIVE}
+                waits = {PodState.COMPETING, PodState.MAINTENANCE, PodState.PENALTY}
+                if seen.gateway.running and states & waits:
+                    assert decision.actions[0].scope is Scope.STREAMER
             done += [(seconds, action) for action in decision.actions]
             keys += [action.run_key(memory.epoch) for action in decision.actions]
             (verdict,) = decision.verdicts
@@ -314,4 +434,6 @@ def test_over_any_history_the_limits_hold(
         hour = [action for s, action in done if begin <= s < begin + 3600]
         assert len(hour) <= POLICY.actions_per_hour
         assert sum(a.scope is not Scope.STREAMER for a in hour) <= POLICY.logins_per_hour
-    assert all(action.attempt <= POLICY.max_attempts for _, action in done)
+    for incident in {action.incident for _, action in done}:
+        logins = [a for _, a in done if a.incident == incident and a.scope is not Scope.STREAMER]
+        assert len(logins) <= POLICY.max_attempts

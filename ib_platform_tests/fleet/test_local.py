@@ -13,7 +13,7 @@ import filelock
 import psutil
 import pytest
 
-from ib_platform.errors import ConfigurationError, PlatformInUseError
+from ib_platform.errors import ConfigurationError, PlatformError, PlatformInUseError
 from ib_platform.fleet import processes
 from ib_platform.fleet.local import LocalRuntime, platform_command, stop_all
 from ib_platform.fleet.pods import Container, Phase, Scope
@@ -168,6 +168,46 @@ def test_retired_stays_stopped_until_launched(pods: Pods) -> None:
     assert pods.processes_left() == []
     pods.runtime.launch("alpha")
     assert not pods.wait_settled().retired
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_restart_that_waited_for_a_retirement_brings_nothing_back(
+    pods: Pods, scope: Scope
+) -> None:
+    pods.runtime.launch("alpha")
+    pods.wait_settled()
+    failures: list[PlatformError] = []
+
+    def restart() -> None:
+        try:
+            pods.runtime.restart("alpha", scope)
+        except PlatformError as error:
+            failures.append(error)
+
+    with filelock.FileLock(pods.paths("alpha").lock):
+        waiting = threading.Thread(target=restart)
+        waiting.start()
+        # What `retire` does under the lock that it holds here.
+        (pods.paths("alpha").folder / "retired").touch()
+    waiting.join(timeout=60)
+    assert not waiting.is_alive()
+    pods.runtime.retire("alpha")
+    assert "alpha is retired and stays stopped" in str(failures[0])
+    assert "launch_pod" in str(failures[0])
+    with pytest.raises(PlatformError, match="retired"):
+        pods.runtime.restart("alpha", scope)
+    assert pods.observe().retired
+    assert pods.processes_left() == []
+
+
+def test_only_a_person_launches_a_retired_pod(pods: Pods) -> None:
+    pods.runtime.retire("alpha")
+    with pytest.raises(PlatformError, match="retired"):
+        pods.runtime.launch("alpha", end_retirement=False)
+    assert pods.processes_left() == []
+    assert pods.observe().retired
+    pods.runtime.launch("beta", end_retirement=False)
+    pods.wait_settled("beta")
 
 
 def test_stop_all_leaves_nothing_and_is_harmless_when_repeated(pods: Pods) -> None:

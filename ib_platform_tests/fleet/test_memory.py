@@ -32,11 +32,14 @@ PODS = st.builds(
     incident=st.integers(0, 9999),
     open=st.booleans(),
     attempt=st.integers(0, 9),
+    logins=st.integers(0, 9),
     next_at=INSTANTS,
     gateway=CONTAINERS,
     streamer=CONTAINERS,
     actions=st.lists(st.builds(PastAction, INSTANTS, st.booleans()), max_size=3).map(tuple),
     said=st.text(max_size=9),
+    passing_since=st.one_of(st.none(), INSTANTS),
+    quiet_since=st.one_of(st.none(), INSTANTS),
     reported=st.builds(Reported, INSTANTS, st.text(max_size=5), st.integers(0, 2**60)),
 )
 MEMORIES = st.builds(
@@ -83,3 +86,9 @@ def test_a_new_pod_begins_without_history() -> None:
 def test_a_quiet_memory_is_small() -> None:
     memory = FleetMemory(epoch=1, pods={"alpha": PodMemory(incident=3)})
     assert dump_memory(memory) == '{"epoch":1,"pods":{"alpha":{"incident":3}},"version":1}'
+
+
+def test_a_memory_of_an_older_version_of_the_sensor_is_kept() -> None:
+    text = '{"version": 1, "epoch": 1, "pods": {"alpha": {"incident": 7, "open": true}}}'
+    memory = load_memory(text, T0).of("alpha")
+    assert (memory.incident, memory.logins, memory.quiet_since) == (7, 0, None)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from ib_platform.config import CONFIG_VARIABLE, ClickHouse, dump_config
+from ib_platform.config import CONFIG_VARIABLE, ClickHouse, PaperUser, dump_config
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.fleet.pods import Container, Phase
 from ib_platform.orchestration import jobs, runtime
@@ -46,7 +49,7 @@ def _pods(created: Pods, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pods]:
 
 
 def run(
-    instance: dg.DagsterInstance, job: dg.JobDefinition, **config: str
+    instance: dg.DagsterInstance, job: dg.JobDefinition, **config: str | bool
 ) -> dg.ExecuteInProcessResult:
     run_config: dict[str, Any] = {}
     if config:
@@ -113,6 +116,53 @@ def test_retire_keeps_the_pod_stopped(pods: Pods, instance: dg.DagsterInstance) 
     seen = pods.observe()
     assert seen.retired
     assert seen.gateway.phase is Phase.ABSENT
+
+
+def test_a_queued_restart_does_not_bring_a_retired_pod_back(
+    pods: Pods, instance: dg.DagsterInstance
+) -> None:
+    assert run(instance, jobs.retire_pod, paper_user="alpha").success
+    result = run(instance, jobs.restart_pod, paper_user="alpha", scope="pod")
+    assert "alpha is retired and stays stopped" in failure_of(result)
+    asked_by_the_sensor = run(instance, jobs.launch_pod, paper_user="alpha", end_retirement=False)
+    assert "alpha is retired and stays stopped" in failure_of(asked_by_the_sensor)
+    assert pods.processes_left() == []
+    assert run(instance, jobs.launch_pod, paper_user="alpha").success
+    assert not pods.observe().retired
+
+
+def test_two_runs_by_hand_never_act_on_one_pod_at_once(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs from the launchpad have no tag that the queue could order them by."""
+    pods.runtime.launch("alpha")
+    pods.wait_settled()
+    steps: list[int] = []
+
+    class Recording(LocalRuntime):
+        def _stop(self, paper_user: str, container: Container) -> str | None:
+            steps.append(threading.get_ident())
+            return super()._stop(paper_user, container)
+
+        def _start_missing(self, user: PaperUser) -> list[Container]:
+            steps.append(threading.get_ident())
+            started = super()._start_missing(user)
+            steps.append(threading.get_ident())
+            return started
+
+    recording = functools.partial(Recording, command_of=standin_command)
+    monkeypatch.setattr(runtime, "LocalRuntime", recording)
+
+    def restart() -> bool:
+        config = {"ops": {"restart": {"config": {"paper_user": "alpha", "scope": "pod"}}}}
+        return jobs.restart_pod.execute_in_process(run_config=config, raise_on_error=False).success
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = [future.result() for future in [pool.submit(restart) for _ in range(2)]]
+    assert results == [True, True]
+    assert len(list(itertools.groupby(steps))) == 2, "one after the other"
+    assert len(set(steps)) == 2
+    assert len(pods.processes_left()) == 2
 
 
 def test_a_container_that_ends_at_once_fails_the_run_with_its_log(

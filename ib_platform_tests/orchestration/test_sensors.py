@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,17 +12,27 @@ from pathlib import Path
 import dagster as dg
 import msgspec
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
-from ib_platform.config import CONFIG_VARIABLE
+from ib_platform.config import CONFIG_VARIABLE, dump_config
 from ib_platform.fleet.decide import Decision, Policy, decide
 from ib_platform.fleet.memory import FleetMemory, load_memory
 from ib_platform.fleet.pods import Container, PodObservation
 from ib_platform.orchestration.jobs import launch_pod, restart_pod, retire_pod
 from ib_platform.orchestration.pod_reports import check_evaluation, frames_reports, pods_healthy
+from ib_platform.orchestration.runtime import open_fleet
 from ib_platform.orchestration.sensors import paper_users_with_runs, pod_fleet
 from ib_platform.states import PodState
 from ib_platform_tests.fleet.observations import GONE, T0, at, pod, streamer_health
 from ib_platform_tests.fleet.pods import Pods, end_everything
+from ib_platform_tests.support import make_config
+
+# Dagster queues only what it could load again elsewhere.
+REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ib_platform"), "__repository__")
 
 
 @pytest.fixture
@@ -73,6 +84,8 @@ def test_absent_pods_are_launched_by_runs_that_dagster_accepts(
     assert [request.tags["paper_user"] for request in requests] == ["alpha", "beta"]
     for request in requests:
         assert dg.validate_run_config(launch_pod, request.run_config)
+        # Who retires the pod while this waits in the queue has the last word.
+        assert request.run_config["ops"]["launch"]["config"]["end_retirement"] is False
     epoch = json.loads(result.cursor or "")["epoch"]
     assert requests[0].run_key == f"alpha:1:1:{epoch}"
     (check,) = result.asset_events
@@ -137,16 +150,69 @@ def test_a_pod_with_an_unfinished_run_is_left_alone(
     assert len(requests_of(tick(instance))) == 2
 
 
-def test_runs_of_a_dagster_that_was_killed_do_not_count_for_ever(
-    instance: dg.DagsterInstance,
-) -> None:
-    run_config = {"ops": {"launch": {"config": {"paper_user": "alpha"}}}}
-    instance.create_run_for_job(
-        launch_pod, run_config=run_config, status=dg.DagsterRunStatus.STARTED
+def run_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+    """A run of alpha's launch_pod. A queued one gets there as in life, by an event."""
+    queued = status is dg.DagsterRunStatus.QUEUED
+    run = instance.create_run_for_job(
+        launch_pod,
+        run_config={"ops": {"launch": {"config": {"paper_user": "alpha"}}}},
+        status=dg.DagsterRunStatus.NOT_STARTED if queued else status,
+        remote_job_origin=RemoteJobOrigin(REPOSITORY, "launch_pod"),
     )
+    if queued:
+        happens(instance, run, dg.DagsterEventType.RUN_ENQUEUED, datetime.now(UTC))
+    return run
+
+
+def happens(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, what: dg.DagsterEventType, at: datetime
+) -> None:
+    entry = dg.EventLogEntry(
+        error_info=None,
+        level=logging.INFO,
+        user_message="",
+        run_id=run.run_id,
+        timestamp=at.timestamp(),
+        job_name=run.job_name,
+        dagster_event=dg.DagsterEvent(what.value, run.job_name),
+    )
+    instance.handle_new_event(entry)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED])
+def test_a_run_that_waits_counts_however_long_the_queue_stalls(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    run = run_of(instance, status)
+    now = datetime.now(UTC)
+    assert paper_users_with_runs(instance, now) == {"alpha"}
+    assert paper_users_with_runs(instance, now + timedelta(days=1)) == {"alpha"}
+    instance.report_run_canceled(run)
+    assert paper_users_with_runs(instance, now) == set()
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+def test_runs_of_a_dagster_that_was_killed_do_not_count_for_ever(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    run_of(instance, status)
     now = datetime.now(UTC)
     assert paper_users_with_runs(instance, now) == {"alpha"}
     assert paper_users_with_runs(instance, now + timedelta(minutes=6)) == set()
+
+
+def test_the_time_in_the_queue_is_not_the_time_of_the_run(instance: dg.DagsterInstance) -> None:
+    run = run_of(instance, dg.DagsterRunStatus.QUEUED)
+    started = datetime.now(UTC) + timedelta(minutes=30)
+    happens(instance, run, dg.DagsterEventType.RUN_START, started)
+    assert paper_users_with_runs(instance, started + timedelta(minutes=4)) == {"alpha"}
+    assert paper_users_with_runs(instance, started + timedelta(minutes=6)) == set()
+
+
+def test_a_stalled_queue_gets_no_second_run(pods: Pods, instance: dg.DagsterInstance) -> None:
+    run_of(instance, dg.DagsterRunStatus.QUEUED)
+    result = tick(instance)
+    assert [r.tags["paper_user"] for r in requests_of(result)] == ["beta"]
 
 
 def test_other_jobs_do_not_keep_a_pod_busy(instance: dg.DagsterInstance) -> None:
@@ -165,7 +231,17 @@ def test_the_check_can_be_run_by_hand(pods: Pods) -> None:
     assert isinstance(result, dg.AssetCheckResult)
     assert not result.passed
     assert "STREAMING" in str(result.metadata["alpha"].value)
-    assert "the pod is absent" in str(result.metadata["beta"].value)
+    assert result.metadata["beta"].value == "the pod is absent", "nobody is acting on it"
+
+
+def test_a_pod_that_the_plan_gives_nothing_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(tmp_path / "state", contracts=[{"symbol": "CL", "exchange": "NYMEX"}])
+    file = tmp_path / "ib_platform.yaml"
+    file.write_text(dump_config(config))
+    monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+    assert sorted(seen.spare for seen in open_fleet().observe()) == [False, True]
 
 
 def decided(*seen: PodObservation, memory: FleetMemory | None = None) -> Decision:

@@ -2,8 +2,9 @@
 --
 -- Grain:   one row per (conid, run_id, epoch) that touches the trade date, clipped to it.
 -- Inputs:  ladder_frames, frames (a run's last frame of any topic), stream_events (the first
---          disconnection or unsubscription after the epoch's last ladder frame, by `after_seq`).
--- Order:   epochs of a run follow each other; a re-request ends the old one with the new full frame.
+--          disconnection, loss of the session or unsubscription after the epoch's last ladder frame, by `after_seq`).
+-- Order:   epochs of a run follow each other; a re-request ends the old one with the new full
+--          frame. Where the clock was set back in an epoch, its spell may be empty.
 -- Repeat:  a pure function of its inputs up to the next trade date, which shows who lived on.
 -- Params:  trade_date Date, read_from Date, read_to Date, date_begin and date_end DateTime64(9),
 --          inputs_version String, built_at DateTime64(3).
@@ -41,7 +42,10 @@ WITH
         SELECT run_id AS event_run, after_seq, event_no, at, kind, cause, conid AS event_conid
         FROM stream_events FINAL
         WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
-          AND kind IN ('disconnected', 'unsubscribed')
+          AND (
+              kind IN ('disconnected', 'unsubscribed')
+              OR kind = 'session_changed' AND cause IS NOT NULL
+          )
     ),
     -- The first ending of each epoch: few epochs meet few endings, so a plain join will do.
     ended AS
@@ -51,7 +55,7 @@ WITH
             argMin((at, kind, cause), event_no) AS ending
         FROM followed
         INNER JOIN endings ON run_id = event_run
-        WHERE after_seq > last_seq AND (kind = 'disconnected' OR event_conid = conid)
+        WHERE after_seq > last_seq AND (kind != 'unsubscribed' OR event_conid = conid)
         GROUP BY ended_conid, ended_run, ended_epoch
     ),
     resolved AS
@@ -91,7 +95,7 @@ WITH
 SELECT
     {trade_date:Date} AS trade_date,
     conid, paper_user, run_id, epoch,
-    greatest(first_at, {date_begin:DateTime64(9, 'UTC')}) AS begin,
+    least(greatest(first_at, {date_begin:DateTime64(9, 'UTC')}), end) AS begin,
     least(ended_at, {date_end:DateTime64(9, 'UTC')}) AS end,
     last_at AS last_frame_at,
     ended_by, cause, previous_end,

@@ -1,10 +1,11 @@
--- The definition of depth: the book after every ladder frame, and how long it lasted.
+-- The definition of depth: the book after every ladder frame.
 --
 -- Grain:   one row per ladder frame of the trade date that belongs to a window (orphans have none),
---          plus the rows of the last window before the date's border (`trade_date` tells them apart),
---          so that a book carries over the border.
+--          plus the rows of the last window before the date's border (`trade_date` tells them
+--          apart), so that a book carries over the border.
 -- Inputs:  ladder_frames. Reads the date and, per stream, back to the last full frame before it.
--- Order:   a book is built by seq inside (conid, run_id, epoch, window): the streamer's own counter.
+-- Order:   a book is built by seq, the streamer's own counter, inside (conid, run_id, epoch,
+--          window).
 -- Repeat:  a pure function of ladder_frames: FINAL leaves one row per (conid, run_id, seq).
 -- Params:  trade_date Date, read_from Date (the look-back's bound), own_rows Bool (false: only the
 --          rows before the border).

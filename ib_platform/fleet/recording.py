@@ -1,0 +1,54 @@
+"""Whether a streamer that answers does its work: ladders come in, rows get out. Pure.
+
+Neither is a reason to restart anything: the streamer subscribes again by itself, and rows wait in
+the spool until ClickHouse takes them.
+"""
+
+from __future__ import annotations
+
+from ib_platform.health import StreamerHealth
+from ib_platform.states import ContractState, PodState
+
+WELL = frozenset({ContractState.LIVE, ContractState.WARMING_UP, ContractState.MARKET_CLOSED})
+SESSION_UP = frozenset({PodState.AUTHENTICATED, PodState.STREAMING})
+"""States in which ladders can come."""
+
+
+def not_streaming(health: StreamerHealth, spare: bool = False) -> str | None:
+    """Why not every assigned contract is recorded, in words; None when each one is.
+
+    ``spare``: the plan gives this pod no contract, so that none needs to stream. Contracts that
+    have moved to another pod do not count.
+    """
+    assigned = {
+        key: contract.state
+        for key, contract in health.contracts.items()
+        if contract.state is not ContractState.NOT_ASSIGNED
+    }
+    if spare and not assigned and health.state in SESSION_UP:
+        return None
+    ill = [f"{key} {state.value}" for key, state in sorted(assigned.items()) if state not in WELL]
+    if health.state is PodState.STREAMING and not ill:
+        return None
+    reason = f" ({health.reason})" if health.reason else ""
+    return f"{health.state.value}{reason}" + (f": {', '.join(ill)}" if ill else "")
+
+
+def not_loading(health: StreamerHealth | None, lag_limit: float) -> str | None:
+    """Why recorded rows do not reach ClickHouse, in words; None when they do, or nobody knows.
+
+    ``lag_limit``: seconds that the oldest row may wait.
+    """
+    if health is None:
+        return None
+    loader = health.loader
+    lag = loader.lag_seconds
+    late = lag is not None and lag > lag_limit
+    if loader.state != "blocked" and not late:
+        return None
+    waits = "" if lag is None else f", the oldest row waits for {lag:.0f} s"
+    error = f": {loader.last_error}" if loader.last_error else ""
+    return (
+        f"ClickHouse does not take the rows (loader {loader.state}{waits}){error}; "
+        "they are kept in the spool, look at ClickHouse"
+    )

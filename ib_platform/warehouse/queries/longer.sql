@@ -1,0 +1,62 @@
+-- Sums of bars of a minute and longer: parts of a minute, added up.
+--
+-- Grain:   one row per (conid, size, bar_begin) in which at least one book state exists.
+-- Inputs:  parts.sql, hence ladder_frames; the spells of the same build.
+-- Order:   parts of a contract by the clock.
+-- How:     a state that leaves its part may still end inside the bar, and one that was carried into
+--          a part may belong to the bar already: both are clipped to the bar anew.
+-- Repeat:  a pure function of its inputs.
+-- Params:  those of parts.sql; part UInt32 (must be 60).
+WITH
+    toUnixTimestamp64Nano({date_begin:DateTime64(9, 'UTC')}) AS begin_ns,
+    toUnixTimestamp64Nano({date_end:DateTime64(9, 'UTC')}) AS end_ns,
+    size * 1000000000 AS size_ns,
+    sized AS
+    (
+        SELECT
+            *,
+            size,
+            intDiv(part_no * 60, size) AS bar_no,
+            if(size = 86400, begin_ns, greatest(begin_ns, bar_no * size_ns)) AS bar_begin,
+            if(size = 86400, end_ns, least(end_ns, (bar_no + 1) * size_ns)) AS bar_end,
+            arrayMap(
+                state -> greatest(0, least(state.2, bar_end) - state.1), leaving
+            ) AS leaving_held,
+            arrayMap(
+                state -> if(
+                    state.1 < bar_begin, greatest(0, least(state.2, bar_end) - bar_begin), 0
+                ),
+                arriving
+            ) AS arriving_held,
+            arrayConcat(leaving_held, arriving_held) AS held,
+            arrayConcat(leaving.3, arriving.3) AS spread,
+            arrayExists((s, t) -> s < 0 AND t > 0, arriving.3, arriving_held) AS crossed_before
+        FROM (/* include parts.sql */)
+        ARRAY JOIN [60, 300, 3600, 86400] AS size
+    )
+SELECT
+    conid, size, bar_begin, bar_end,
+    sum(sized.frames) AS frames,
+    sum(sized.states) AS states,
+    sum(sized.empty_states) AS empty_states,
+    sum(sized.crossed_states) AS crossed_states,
+    sum(sized.locked_states) AS locked_states,
+    sum(sized.warm_up_states) AS warm_up_states,
+    max(any_suspect OR crossed_before) AS any_suspect_state,
+    min(sized.first_at) AS first_at,
+    max(sized.last_at) AS last_at,
+    argMinIf(sized.open_twice, part_no, sized.states > 0) AS open_twice,
+    argMaxIf(sized.close_twice, part_no, sized.states > 0) AS close_twice,
+    maxIf(sized.high_twice, sized.states > 0) AS high_twice,
+    minIf(sized.low_twice, sized.states > 0) AS low_twice,
+    argMax(sized.bid_close, part_no) AS bid_close,
+    argMax(sized.ask_close, part_no) AS ask_close,
+    argMax(sized.bid_size_close, part_no) AS bid_size_close,
+    argMax(sized.ask_size_close, part_no) AS ask_size_close,
+    sum(sized.spreads) AS spreads,
+    maxIf(sized.widest, sized.states > 0) AS widest,
+    sum(inside_time + arraySum(held)) AS time,
+    sum(inside_weight + arraySum((s, t) -> toInt128(s) * t, spread, held)) AS weight,
+    sum(inside_crossed + arraySum((s, t) -> if(s < 0, t, 0), spread, held)) AS crossed_time
+FROM sized
+GROUP BY conid, size, bar_begin, bar_end
