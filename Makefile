@@ -8,6 +8,7 @@ ARGS :=
 .PHONY: demo dev test test-long check bench shots stop clean venv
 
 demo: venv  ## the whole system on this machine; FOR=120 ends by itself
+	@mkdir -p .ib_platform
 	$(BIN)/ib-platform demo $(if $(FOR),--for $(FOR) --json .ib_platform/demo.json) $(ARGS)
 
 dev: venv  ## Dagster alone, with your ib_platform.yaml
