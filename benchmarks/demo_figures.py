@@ -14,7 +14,7 @@ import psutil
 from ib_platform_tests.e2e.running_demo import RunningDemo
 
 KILLS = int(os.environ.get("KILLS", "10"))
-SETTLE_SECONDS = 45
+SETTLE_SECONDS = 20
 
 
 def run() -> None:

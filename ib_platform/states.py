@@ -69,7 +69,9 @@ class StreamEventKind(StrEnum):
     SESSION_CHANGED = "session_changed"
     LADDER_SILENT = "ladder_silent"
     SPOOL_TORN = "spool_torn"
+    FRAMES_LOST = "frames_lost"
     LATE_STAMPS = "late_stamps"
+    CLOCK_STEP = "clock_step"
 
 
 class Verdict(StrEnum):

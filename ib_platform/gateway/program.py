@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from ib_platform.config import PaperUser, PlatformConfig
-from ib_platform.errors import PlatformInUseError
+from ib_platform.errors import GatewayError, PlatformInUseError
 from ib_platform.gateway.guard import guarded
 from ib_platform.paths import PodPaths
 
 logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_MOST_DOUBLINGS = 16
 _WELL_AFTER = 60.0
 _PORT_POLL = 0.2
 
@@ -46,13 +47,18 @@ def program_argv(config: PlatformConfig, user: PaperUser, config_file: Path) -> 
 
 def restart_pause(failures: int) -> float:
     """Seconds to wait before a start after ``failures`` lives in a row that ended early."""
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** max(0, failures - 1)) if failures else 0.0
+    # 2.0 ** 1024 is more than a float holds.
+    doublings = min(max(0, failures - 1), _MOST_DOUBLINGS)
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**doublings) if failures else 0.0
 
 
 def port_is_free(port: int) -> bool:
     """Whether a program could listen on the port now, on any interface.
 
     The gateway binds all interfaces, so a listener on one of them is in its way.
+
+    Raises:
+        GatewayError: the port cannot be bound at all, like for want of rights.
     """
     for host in ("127.0.0.1", "0.0.0.0"):
         with socket.socket() as probe:
@@ -62,7 +68,11 @@ def port_is_free(port: int) -> bool:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     return False
-                raise
+                raise GatewayError(
+                    f"gateway port {port} cannot be used at {host} ({error.strerror}). Ports below "
+                    "1024 may need rights of their own; change gateway_port of this paper user in "
+                    "the configuration."
+                ) from error
     return True
 
 
@@ -95,6 +105,7 @@ class GatewayProgram:
 
         Raises:
             PlatformInUseError: another process does not let go of the port.
+            GatewayError: the port cannot be bound at all.
         """
         loop = asyncio.get_running_loop()
         failures = 0

@@ -19,18 +19,23 @@ from ib_platform.health import GatewayHealth
 from ib_platform.health_server import serve_health
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.messages import SessionStatus
+from ib_platform.ibkr.proof import PaperProof
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.ibkr.session import Judgement, judge_failure, judge_status, require_paper
+from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState
 
 logger = logging.getLogger(__name__)
 TICKLE_EVERY = 50.0
+_INIT_EVERY = 5.0
 _LOGOUT_TIMEOUT = 3.0
 _POLL_SETTLED = 5.0
 _POLL_UNSETTLED = 1.0
 _PENALTY_PAUSE = 60.0
+_UNPROVEN = Judgement(
+    PodState.SSO_ONLY, "logged in, but the gateway has not said yet whether the login is paper"
+)
 
 
 def poll_pause(state: PodState) -> float:
@@ -57,8 +62,10 @@ class Supervisor:
         )
         self._state = SupervisorState()
         self._stopping = asyncio.Event()
-        self._proven_pid: int | None = None
-        self._next_tickle = 0.0
+        self._proof = PaperProof(user.account, user.name)
+        self._proof_pid: int | None = None
+        self._proven = False
+        self._next_tickle = self._next_init = 0.0
 
     def ask_to_stop(self) -> None:
         """End ``run`` in order; called by SIGTERM and SIGINT."""
@@ -101,7 +108,7 @@ class Supervisor:
                 logger.info("session: %s: %s", judgement.state, judgement.reason)
             if judgement.state in (PodState.DOWN, PodState.NO_SSO):
                 # The next login may be somebody else's.
-                self._proven_pid = None
+                self._forget_login()
             await asyncio.sleep(poll_pause(judgement.state))
 
     async def _look(self) -> Judgement:
@@ -112,25 +119,26 @@ class Supervisor:
             await self._client.tickle()
             self._next_tickle = now + TICKLE_EVERY
         status = await self._client.auth_status()
-        if _needs_initialising(status):
+        if self._program.pid != self._proof_pid:
+            self._forget_login()
+            self._proof_pid = self._program.pid
+        if _needs_initialising(status) and now >= self._next_init:
+            # No brokerage session for a login of which it is not known that it is paper.
+            if not await self._proof.login_is_paper(self._client, now):
+                return _UNPROVEN
+            self._next_init = now + _INIT_EVERY
             status = status.merged_with(await self._client.ssodh_init())
-        if status.usable:
-            await self._prove_paper()
+        if status.usable and not self._proven:
+            if not await self._proof.is_proven(self._client, now):
+                return _UNPROVEN
+            self._proven = True
+            logger.info("login of %s is proven to be paper", self._user.name)
         return judge_status(status)
 
-    async def _prove_paper(self) -> None:
-        """Once per login: ``sso/validate`` may be asked only once a minute."""
-        pid = self._program.pid
-        if pid is not None and self._proven_pid == pid:
-            return
-        require_paper(
-            await self._client.sso_validate(),
-            await self._client.accounts(),
-            self._user.account,
-            self._user.name,
-        )
-        self._proven_pid = pid
-        logger.info("login of %s is proven to be paper", self._user.name)
+    def _forget_login(self) -> None:
+        self._proof.forget()
+        self._proven = False
+        self._next_init = 0.0
 
     async def _refuse(self, error: LiveAccountError, program: asyncio.Task[None]) -> None:
         logger.critical("%s", error)
@@ -158,7 +166,9 @@ class Supervisor:
 
 
 def _needs_initialising(status: SessionStatus) -> bool:
-    return status.authenticated is False and bool(status.connected) and not status.competing
+    """A login without a brokerage session. A gateway that has just been logged in says that it
+    is not connected either; without a login it answers 401 instead."""
+    return status.authenticated is False and status.connected is not None and not status.competing
 
 
 async def _supervise(config: PlatformConfig, user: PaperUser, config_file: Path) -> None:

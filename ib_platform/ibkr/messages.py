@@ -94,9 +94,10 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """First ``system`` message of a connection. ``is_paper``: None when it does not say."""
+    """First ``system`` message of a connection: whose login it is. None: it does not say."""
 
     is_paper: bool | None
+    username: str | None = None
 
 
 def read_control(payload: bytes) -> Heartbeat | Welcome | SessionStatus | None:
@@ -114,4 +115,8 @@ def read_control(payload: bytes) -> Heartbeat | Welcome | SessionStatus | None:
     sent_ms, is_paper = message.get("hb"), message.get("isPaper")
     if isinstance(sent_ms, int) and not isinstance(sent_ms, bool):
         return Heartbeat(sent_ms)
-    return Welcome(is_paper if isinstance(is_paper, bool) else None)
+    username = message.get("success")
+    return Welcome(
+        is_paper if isinstance(is_paper, bool) else None,
+        username if isinstance(username, str) else None,
+    )

@@ -76,17 +76,21 @@ def cause_of(state: PodState) -> Cause:
         PodState.COMPETING: Cause.COMPETING_LOGIN,
         PodState.PENALTY: Cause.RATE_LIMITED,
         PodState.MAINTENANCE: Cause.MAINTENANCE,
+        PodState.REFUSED_LIVE: Cause.SESSION_LOST,
     }.get(state, Cause.DISCONNECTED)
 
 
-def paper_proof(validation: SsoValidation, accounts: Accounts, expected_account: str) -> str | None:
-    """None when the login is provably paper, else the reason why not.
-
-    Two independent answers must agree, and the account must be the configured paper account:
-    a missing field proves nothing, hence refuses.
-    """
+def login_proof(validation: SsoValidation) -> str | None:
+    """None when ``sso/validate`` proves a valid paper login, else the reason why not."""
     if validation.login_type != PAPER_LOGIN:
         return f"sso/validate says LOGIN_TYPE {validation.login_type}, paper is {PAPER_LOGIN}"
+    if validation.result is False:
+        return "sso/validate says RESULT false"
+    return None
+
+
+def account_proof(accounts: Accounts, expected_account: str) -> str | None:
+    """None when ``iserver/accounts`` proves the configured paper account, else why not."""
     if accounts.is_paper is not True:
         return f"iserver/accounts says isPaper {accounts.is_paper}"
     if not expected_account.startswith("D"):
@@ -98,13 +102,39 @@ def paper_proof(validation: SsoValidation, accounts: Accounts, expected_account:
     return None
 
 
+def paper_proof(validation: SsoValidation, accounts: Accounts, expected_account: str) -> str | None:
+    """None when the login is provably paper, else the reason why not.
+
+    Two independent answers must agree, and the account must be the configured paper account:
+    a missing field proves nothing, hence refuses.
+    """
+    return login_proof(validation) or account_proof(accounts, expected_account)
+
+
+def live_evidence(
+    validation: SsoValidation, accounts: Accounts, expected_account: str
+) -> str | None:
+    """What contradicts a paper login of ours, in words; None when something is just not said."""
+    if validation.login_type not in (None, PAPER_LOGIN):
+        return login_proof(validation)
+    if accounts.is_paper is False or accounts.accounts:
+        said = Accounts(accounts.accounts or (expected_account,), accounts.is_paper is not False)
+        return account_proof(said, expected_account)
+    return None
+
+
+def paper_error(reason: str, paper_user: str) -> LiveAccountError:
+    """The error of a login that must not be used."""
+    return LiveAccountError(
+        f"paper user {paper_user}: this login is not provably a paper login ({reason}). "
+        "Nothing was requested and nothing will be retried. Check the username and the "
+        "account in the configuration; live logins are never used."
+    )
+
+
 def require_paper(
     validation: SsoValidation, accounts: Accounts, expected_account: str, paper_user: str
 ) -> None:
     """Raises LiveAccountError unless ``paper_proof`` holds."""
     if reason := paper_proof(validation, accounts, expected_account):
-        raise LiveAccountError(
-            f"paper user {paper_user}: this login is not provably a paper login ({reason}). "
-            "Nothing was requested and nothing will be retried. Check the username and the "
-            "account in the configuration; live logins are never used."
-        )
+        raise paper_error(reason, paper_user)

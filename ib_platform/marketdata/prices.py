@@ -18,7 +18,10 @@ _LARGEST = 10**18
 _PLAIN = re.compile(r"([+-]?)(\d{1,9})(?:\.(\d{0,12}))?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
 _COUNT = re.compile(r"\d{1,10}", re.ASCII)
+_LONG_COUNT = re.compile(r"\d{1,19}", re.ASCII)
+_ROUNDED = re.compile(r"[\d,]+(?:\.\d*)?[KMB]", re.ASCII)
 _LARGEST_SIZE = 2**31 - 1
+_LARGEST_COUNT = 2**63 - 1
 
 
 class Unreadable(ValueError):
@@ -70,6 +73,24 @@ def size_of(value: str | int | float) -> int:
     if value != value or value < 0 or value > _LARGEST_SIZE or value != int(value):
         raise Unreadable("bad_size", value)
     return int(value)
+
+
+def count_of(value: str | int | float) -> int | None:
+    """Whole, non-negative count of up to 64 bits; None for one that is shown rounded (``1.2M``).
+
+    Raises Unreadable for what is no count.
+    """
+    if not isinstance(value, str):
+        if value != value or value < 0 or value > _LARGEST_COUNT or value != int(value):
+            raise Unreadable("bad_size", value)
+        return int(value)
+    text = value.strip()
+    if _ROUNDED.fullmatch(text):
+        return None
+    digits = _ungroup(text)
+    if _LONG_COUNT.fullmatch(digits) is None or int(digits) > _LARGEST_COUNT:
+        raise Unreadable("bad_size", value)
+    return int(digits)
 
 
 def last_trade_and_price(value: str | int | float) -> tuple[int | None, int]:

@@ -7,10 +7,12 @@ loading, health, rows for people) follows the spool. Imports no Dagster.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import signal
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -18,20 +20,23 @@ from ib_platform import __version__
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
 from ib_platform.health_server import serve_health
+from ib_platform.ibkr.proof import PaperProof
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.ibkr.session import Judgement, judge_failure, judge_status, require_paper
+from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.ending import say_the_end
 from ib_platform.streamer.health import StreamerState, utc_now
-from ib_platform.streamer.housekeeping import RowWriter, sync_regularly, watch_stalls
+from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
 from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.spool import Spool, new_run_id
+from ib_platform.streamer.stamps import watch_clocks
 from ib_platform.streamer.subscriptions import Subscriptions
 from ib_platform.streamer.tracker import Tracker
 
@@ -67,7 +72,9 @@ class Streamer:
         self._rows = RowWriter(config.clickhouse, config.limits.heartbeat_every)
         self._desk = ContractDesk(tracker, self._subscriptions, self._rows.contract)
         self._stopping = asyncio.Event()
-        self._proven_session: str | None = None
+        self._proof = PaperProof(user.account, user.name)
+        self._proof_session: str | None = None
+        self._stop_asked_at: float | None = None
 
     @property
     def state(self) -> StreamerState:
@@ -75,7 +82,20 @@ class Streamer:
 
     def ask_to_stop(self) -> None:
         """End ``run`` in order; called by SIGTERM and SIGINT."""
+        if self._stop_asked_at is None:
+            self._stop_asked_at = time.monotonic()
         self._stopping.set()
+
+    @property
+    def stop_deadline(self) -> float:
+        """Until when (monotonic seconds) everything must be over, counted from the first wish."""
+        asked_at = time.monotonic() if self._stop_asked_at is None else self._stop_asked_at
+        return asked_at + self._limits.shutdown_deadline
+
+    def join_threads(self) -> None:
+        """Wait for the last rows for people, as long as the deadline allows."""
+        for thread in (self._rows, self._watcher):
+            thread.stop(max(0.0, self.stop_deadline - time.monotonic()))
 
     async def run(self) -> None:
         """Stream until asked to stop.
@@ -91,8 +111,9 @@ class Streamer:
             jobs: list[Coroutine[Any, Any, object]] = [
                 self._stay_connected(),
                 sync_regularly(self._spool, self._limits.fsync_every),
-                watch_stalls(self._spool),
+                watch_clocks(self._state.journal, self._state.heartbeats),
                 self._observe(),
+                self._stop_anyhow(),
             ]
             tasks = [asyncio.create_task(job) for job in jobs]
             try:
@@ -104,12 +125,21 @@ class Streamer:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await asyncio.gather(
-                    asyncio.to_thread(self._watcher.stop), asyncio.to_thread(self._rows.stop)
-                )
+                self._watcher.ask_to_stop()
+                self._rows.ask_to_stop()
+
+    async def _stop_anyhow(self) -> None:
+        """A gateway that hangs may use a part of the time only: the record and its loading need
+        the rest."""
+        await self._stopping.wait()
+        await asyncio.sleep(self._limits.shutdown_deadline / 3)
+        logger.warning("the gateway does not answer the goodbye")
 
     async def _observe(self) -> None:
         while True:
+            with contextlib.suppress(SpoolError):
+                # Still full: it was said when that began.
+                self._state.journal.catch_up()
             self._rows.observed(self._state.health())
             await asyncio.sleep(_OBSERVE_EVERY)
 
@@ -141,9 +171,8 @@ class Streamer:
             session = (await client.tickle()).session
             if session is None:
                 raise GatewayCallError("POST", "/tickle", 200, "no session in the answer")
-            if session != self._proven_session:
-                await self._prove_paper(client)
-                self._proven_session = session
+            if not await self._prove_paper(client, session):
+                return False
             socket = await GatewaySocket.connect(client, session)
             try:
                 return await self._stream(socket, client)
@@ -160,31 +189,47 @@ class Streamer:
             await self._pause(_SESSION_POLL)
         return False
 
-    async def _prove_paper(self, client: GatewayClient) -> None:
-        """Before any market-data request, once per login: a 1/min limit guards ``validate``."""
-        validation, accounts = await client.sso_validate(), await client.accounts()
-        require_paper(validation, accounts, self._user.account, self._user.name)
-        logger.info("login of %s is proven to be paper", self._user.name)
+    async def _prove_paper(self, client: GatewayClient, session: str) -> bool:
+        """Before any market-data request, once per login; False when asked to stop meanwhile."""
+        if session != self._proof_session:
+            self._proof.forget()
+            self._proof_session = session
+        while not await self._proof.is_proven(client, time.monotonic()):
+            if self._stopping.is_set():
+                return False
+            reason = "the gateway has not said yet whether the login is paper"
+            self._state.session_is(Judgement(PodState.SSO_ONLY, reason))
+            await self._pause(_SESSION_POLL)
+        self._state.session_is(Judgement(PodState.AUTHENTICATED, "proven to be a paper login"))
+        return True
 
     async def _stream(self, socket: GatewaySocket, client: GatewayClient) -> bool:
         state = self._state
         state.connections += 1
         state.connected = True
         number = state.connections
-        self._spool.append_event(StreamEventKind.CONNECTED, connection=number)
+        state.journal.event(StreamEventKind.CONNECTED, connection=number)
         logger.info("websocket connection %d is open", number)
         link = Link(
-            socket, client, state, self._subscriptions, self._desk, self._watcher, self._limits
+            self._user,
+            socket,
+            client,
+            state,
+            self._subscriptions,
+            self._desk,
+            self._watcher,
+            self._limits,
         )
+        end = None
         try:
             end = await link.run(self._stopping)
         finally:
             state.connected = False
             state.tracker.disconnected()
-            self._subscriptions.forget()
+            self._subscriptions.forget(end.cause if end is not None else None)
         if end is not None:
             logger.warning("connection %d ended (%s): %s", number, end.cause, end.why)
-            self._spool.append_event(
+            state.journal.event(
                 StreamEventKind.DISCONNECTED,
                 cause=end.cause,
                 connection=number,
@@ -229,30 +274,30 @@ def run(config: PlatformConfig, paper_user: str) -> None:
     spool = Spool.open(paths.spool, user.name, run_id, segment_bytes=segment_bytes)
     try:
         logger.info("run %s, spool %s", run_id, paths.spool)
-        spool.append_event(
+        loader = Loader(spool, config.clickhouse, config.limits)
+        streamer = Streamer(config, user, spool, loader)
+        streamer.state.journal.event(
             StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
         )
-        loader = Loader(spool, config.clickhouse, config.limits)
         loader.start()
-        streamer = Streamer(config, user, spool, loader)
         try:
             asyncio.run(_serve(streamer))
+        except BaseException as error:
+            say_the_end(streamer.state, error)
+            raise
+        else:
+            say_the_end(streamer.state, None)
         finally:
-            _finish(streamer.state, loader, config.limits.shutdown_deadline)
+            _load_the_rest(streamer, loader)
     finally:
         spool.close()
 
 
-def _finish(state: StreamerState, loader: Loader, deadline: float) -> None:
-    """Say the balance in the record, make it durable, and load what can be loaded in time."""
-    spool = state.spool
-    balance = {"received": state.received, "spooled": spool.frames_written}
-    try:
-        spool.append_event(StreamEventKind.RUN_STOPPED, detail=balance)
-        spool.sync()
-    except SpoolError as error:
-        logger.error("the end of the run is not on disk: %s", error)
-    if loader.stop(deadline):
+def _load_the_rest(streamer: Streamer, loader: Loader) -> None:
+    """Load what can be loaded in the time that is left. The other threads delay nothing."""
+    spool = streamer.state.spool
+    balance = {"received": streamer.state.received, "spooled": spool.frames_written}
+    if loader.stop(max(0.0, streamer.stop_deadline - time.monotonic())):
         logger.info("stopped; frames: %s, all stored", balance)
     else:
         remaining = spool.frames_written - loader.stored
@@ -262,3 +307,4 @@ def _finish(state: StreamerState, loader: Loader, deadline: float) -> None:
             remaining,
             spool.folder,
         )
+    streamer.join_threads()

@@ -21,7 +21,7 @@ from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.warehouse.assignments import newest_assignment
-from ib_platform.warehouse.connect import Client, connect, warehouse_errors
+from ib_platform.warehouse.connect import Client, connect, kind_of_error, warehouse_errors
 
 logger = logging.getLogger(__name__)
 POLL_EVERY = 10.0
@@ -113,6 +113,7 @@ class AssignmentWatcher:
         self._poll_every = poll_every
         self._connect = connector
         self._client: Client | None = None
+        self._said: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="assignment", daemon=True)
         self.known = Known(None, None, "the assignment has not been read yet")
@@ -120,11 +121,15 @@ class AssignmentWatcher:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread; returns when it has ended, or after the timeout of a running read."""
+    def ask_to_stop(self) -> None:
+        """Let the thread end. Does not wait; the thread delays no exit of the process."""
         self._stopping.set()
+
+    def stop(self, timeout: float = _READ_TIMEOUT + 1) -> None:
+        """End the thread; returns when it has ended, or after ``timeout`` seconds."""
+        self.ask_to_stop()
         if self._thread.ident is not None:
-            self._thread.join(_READ_TIMEOUT + 1)
+            self._thread.join(timeout)
 
     def poll(self) -> None:
         """Look once: ClickHouse first, the disk copy when it is away."""
@@ -139,8 +144,9 @@ class AssignmentWatcher:
             found = read_newest(self._client, self._settings, self._paper_user)
         except WarehouseError as error:
             self._close()
-            self._without_clickhouse(str(error))
+            self._without_clickhouse(error)
             return
+        self._said = None
         if found is None:
             # An empty table is an answer: an old copy would belong to another database.
             self.known = Known(None, None, NO_ASSIGNMENT)
@@ -151,13 +157,16 @@ class AssignmentWatcher:
         nothing = f"assignment generation {found.generation} gives this paper user no contract"
         self.known = Known(found, FROM_CLICKHOUSE, None if found.calendars else nothing)
 
-    def _without_clickhouse(self, error: str) -> None:
+    def _without_clickhouse(self, error: WarehouseError) -> None:
         if self.known.assignment is not None:
             return
         copy = load_copy(self._copy)
         if copy is None:
-            if self.known.problem != (problem := f"{NO_ASSIGNMENT} (no copy on disk; {error})"):
+            problem = f"{NO_ASSIGNMENT} (no copy on disk; {error})"
+            # Not the text: it holds the query's id, a new one each time.
+            if self._said != (said := kind_of_error(error)):
                 logger.warning("%s", problem)
+            self._said = said
             self.known = Known(None, None, problem)
             return
         logger.warning("assignment generation %d from the disk copy: %s", copy.generation, error)
@@ -170,10 +179,19 @@ class AssignmentWatcher:
             logger.warning("%s: the assignment could not be copied: %s", self._copy, error)
 
     def _run(self) -> None:
-        self.poll()
+        self._poll_safely()
         while not self._stopping.wait(self._poll_every):
-            self.poll()
+            self._poll_safely()
         self._close()
+
+    def _poll_safely(self) -> None:
+        try:
+            self.poll()
+        except Exception as error:
+            # The thread's boundary: the next look may succeed, a thread that ended never looks.
+            if self._said != (said := kind_of_error(error)):
+                logger.exception("the assignment could not be read; it is tried again")
+            self._said = said
 
     def _close(self) -> None:
         if self._client is not None:

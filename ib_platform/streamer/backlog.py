@@ -27,6 +27,7 @@ from ib_platform.streamer.batches import (
 from ib_platform.streamer.decode import Rows, RunDecoder
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.recovery import is_announced, torn_bytes
+from ib_platform.streamer.reserve import no_room
 from ib_platform.streamer.segments import (
     Position,
     SegmentFile,
@@ -89,6 +90,11 @@ class Backlog:
                 self._report_damage(position, {"skipped_bytes": chunk.skipped})
             if chunk.records:
                 return self._begin(position, chunk.end, chunk.records, max_records)
+            full = live and self._spool.reserve.given_up
+            # Everything is loaded and the disk is full: only the segment that is being written
+            # is left to make room.
+            if full and position.offset == chunk.end and self._spool.rotate():
+                continue
             if live:
                 self.manifest = replace(self.manifest, position=replace(position, offset=chunk.end))
                 return None
@@ -238,7 +244,7 @@ class Backlog:
         self._emit(StreamEventKind.SPOOL_TORN, Cause.SPOOL_DAMAGED, {**where, **detail})
 
     def _emit(self, kind: StreamEventKind, cause: Cause, detail: dict[str, Any]) -> None:
-        self._spool.append_event(kind, cause=cause, detail=detail)
+        self._spool.append_event(kind, cause=cause, detail=detail, urgent=True)
         self._spool.sync()
 
     def _decoder(self) -> RunDecoder:
@@ -247,7 +253,13 @@ class Backlog:
         return self.manifest.decoder
 
     def _save(self, manifest: Manifest) -> None:
-        save_manifest(self._folder, manifest)
+        try:
+            save_manifest(self._folder, manifest)
+        except SpoolError as error:
+            # Without a manifest nothing is loaded, and without loading nothing is ever freed.
+            if not (no_room(error) and self._spool.reserve.give_up()):
+                raise
+            save_manifest(self._folder, manifest)
         self.manifest = manifest
 
     def _delete_finished(self) -> None:
@@ -271,5 +283,6 @@ class Backlog:
                 segment.path.unlink()
             for segment in filter(chosen, list_torn(self._folder) if torn else []):
                 segment.torn_path.unlink()
+            self._spool.reserve.ensure()
         except OSError as error:
             raise SpoolError(f"{self._folder}: a loaded segment stays ({error})") from error

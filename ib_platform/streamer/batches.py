@@ -110,7 +110,10 @@ def load_manifest(folder: Path, paper_user: str) -> Manifest:
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest atomically and durably. Raises SpoolError; the old one then stays."""
+    """Replace the manifest atomically and durably. Raises SpoolError; the old one then stays.
+
+    Needs room for a second one: see ``Reserve`` for a disk that is full.
+    """
     path = folder / MANIFEST_NAME
     temporary = path.with_suffix(".tmp")
     body = msgspec.json.encode(manifest)

@@ -29,7 +29,7 @@ from ib_platform.marketdata.frames import (
 from ib_platform.marketdata.ladder import decode_ladder
 from ib_platform.marketdata.quotes import Quote, decode_quote
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.records import Record, RecordKind, decode_event
+from ib_platform.streamer.records import Record, RecordKind, StreamEvent, decode_event
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -43,7 +43,6 @@ UNREADABLE_EVENT = "unreadable"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_MINUTE = 60 * 10**9
 _NANOS_LIMIT = 10**18
-_MS_LIMIT = 10**13
 
 
 @lru_cache(maxsize=4096)
@@ -54,6 +53,16 @@ def _trade_date_of_minute(minute: int) -> date:
 def trade_date_of_ns(instant_ns: int) -> date:
     """Trade date of an instant in ns since 1970. Its border lies on a full minute."""
     return _trade_date_of_minute(instant_ns // _NS_PER_MINUTE)
+
+
+def ends_ladders(event: StreamEvent) -> bool:
+    """Whether every ladder of the run ends with the event: the connection or the session is lost.
+
+    A session ends them over an open websocket too: its servers forget all subscriptions.
+    """
+    if event.kind is StreamEventKind.SESSION_CHANGED:
+        return event.cause is not None
+    return event.kind is StreamEventKind.DISCONNECTED
 
 
 class RunDecoder(msgspec.Struct):
@@ -152,10 +161,8 @@ class RunDecoder(msgspec.Struct):
         quote = decode_quote(record.payload)
         if isinstance(quote, Undecodable):
             return quote
-        if quote.updated_ms is not None and not 0 <= quote.updated_ms < _MS_LIMIT:
-            return Undecodable("bad_time", f"_updated is {quote.updated_ms} ms")
         rows[QUOTE_FRAMES].append(self._quote_row(record, conid, quote))
-        return None
+        return quote.problem
 
     def _quote_row(self, record: Record, conid: int, quote: Quote) -> Row:
         return (
@@ -189,7 +196,9 @@ class RunDecoder(msgspec.Struct):
             return (*stamps, UNREADABLE_EVENT, None, None, None, self.next_seq, text)
         if event.kind is StreamEventKind.SUBSCRIBE_REQUESTED and event.conid is not None:
             self._book(event.conid).subscription_requested()
-        elif event.kind is StreamEventKind.DISCONNECTED:
+        elif event.kind is StreamEventKind.FRAMES_LOST:
+            self._frame_of_somebody_lost()
+        elif ends_ladders(event):
             for book in self.books.values():
                 book.disconnected()
         elif event.kind is StreamEventKind.RUN_STOPPED:

@@ -12,8 +12,10 @@ from ib_platform.health_server import Probes
 from ib_platform.ibkr.session import Judgement, cause_of
 from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool
+from ib_platform.streamer.stamps import HeartbeatWatch
 from ib_platform.streamer.tracker import Tracker
 
 
@@ -35,6 +37,8 @@ class StreamerState:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spool = spool
+        self.journal = Journal(spool)
+        self.heartbeats = HeartbeatWatch()
         self.tracker = tracker
         self.received = 0
         self.connections = 0
@@ -57,12 +61,15 @@ class StreamerState:
         self._session = judgement
         if changed:
             good = judgement.state is PodState.AUTHENTICATED
-            self.spool.append_event(
+            self.journal.event(
                 StreamEventKind.SESSION_CHANGED,
                 cause=None if good else cause_of(judgement.state),
                 connection=self.connections,
                 detail={"state": judgement.state.value, "reason": judgement.reason},
             )
+            if not good:
+                # The servers forget what was subscribed, over an open websocket too.
+                self.tracker.disconnected()
 
     def judge(self) -> Judgement:
         """State of the pod now; remembers since when it holds."""
@@ -73,6 +80,9 @@ class StreamerState:
             at=self._now(),
             now=self._monotonic(),
         )
+        if (loss := self.journal.losing) is not None:
+            losing = f"{loss.frames} frames are lost: {loss.error}"
+            judged = Judgement(judged.state, f"{losing}; {judged.reason}")
         if judged.state is not self._judged.state:
             self._since = self._now()
         self._judged = judged

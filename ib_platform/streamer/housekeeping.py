@@ -1,4 +1,4 @@
-"""What a streamer does beside the frame's way: rows for people, and a watch on its own stalls.
+"""What a streamer does beside the frame's way: rows for people, and durability of the spool.
 
 None of it may disturb streaming: a database that is away costs heartbeat rows, nothing else.
 """
@@ -10,7 +10,6 @@ import contextlib
 import logging
 import queue
 import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
 from ib_platform.health import StreamerHealth
-from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.resolution import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect, warehouse_errors
@@ -27,12 +25,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 logger = logging.getLogger(__name__)
-STALL = 0.25
-"""A stall of the event loop over this many seconds makes stamps late (design section 4)."""
-_STALL_LOOK = 0.05
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 10
-_NANOS = 1_000_000_000
 
 
 def heartbeats_table(health: StreamerHealth, at: datetime) -> pyarrow.Table:
@@ -104,11 +98,15 @@ class RowWriter:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Write once more and end the thread; waits for it no longer than a read may take."""
+    def ask_to_stop(self) -> None:
+        """Let the thread write once more and end. Does not wait; the thread delays no exit."""
         self._stopping.set()
+
+    def stop(self, timeout: float = _READ_TIMEOUT + 1) -> None:
+        """Write once more and end the thread; waits for it at most ``timeout`` seconds."""
+        self.ask_to_stop()
         if self._thread.ident is not None:
-            self._thread.join(_READ_TIMEOUT + 1)
+            self._thread.join(timeout)
 
     def contract(self, row: ContractRow) -> None:
         """Take a row for the table ``contracts``. Does not block."""
@@ -134,10 +132,12 @@ class RowWriter:
                 self._unwritten.clear()
             if (health := self._health) is not None:
                 self._insert("heartbeats", heartbeats_table(health, datetime.now(UTC)))
-        except WarehouseError as error:
+        except Exception as error:
+            # The thread's boundary: an error that nobody expected must not end it silently.
             self._close()
             if not self._failing:
-                logger.warning("heartbeats are not written: %s", error)
+                expected = isinstance(error, WarehouseError)
+                logger.warning("heartbeats are not written: %s", error, exc_info=not expected)
             self._failing = True
             return
         if self._failing:
@@ -160,25 +160,6 @@ class RowWriter:
             with contextlib.suppress(OSError):
                 self._client.close()
             self._client = None
-
-
-async def watch_stalls(spool: Spool) -> None:
-    """Record each stall of the event loop over 250 ms as an event ``late_stamps``.
-
-    Its detail names the span (ISO 8601 UTC) in which a frame may bear a late stamp.
-    """
-    while True:
-        before, before_ns = time.monotonic(), time.time_ns()
-        await asyncio.sleep(_STALL_LOOK)
-        late = time.monotonic() - before - _STALL_LOOK
-        if late > STALL:
-            detail = {
-                "begin": datetime.fromtimestamp(before_ns / _NANOS, UTC).isoformat(),
-                "end": datetime.now(UTC).isoformat(),
-                "stall_ms": round(late * 1000),
-            }
-            logger.warning("the event loop stood still for %.0f ms", late * 1000)
-            spool.append_event(StreamEventKind.LATE_STAMPS, cause=Cause.LATE_STAMPS, detail=detail)
 
 
 async def sync_regularly(spool: Spool, every: float) -> None:

@@ -9,23 +9,33 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from ib_platform.config import Limits
+from ib_platform.config import Limits, PaperUser
 from ib_platform.errors import SpoolError
-from ib_platform.ibkr.messages import KEEP_ALIVE, SessionStatus, read_control
+from ib_platform.ibkr.messages import (
+    KEEP_ALIVE,
+    Heartbeat,
+    SessionStatus,
+    Welcome,
+    read_control,
+)
+from ib_platform.ibkr.proof import require_paper_welcome
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import cause_of, judge_failure, judge_status
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.marketdata.calendar import is_open
-from ib_platform.states import Cause, ContractState, PodState, StreamEventKind
+from ib_platform.marketdata.frames import classify
+from ib_platform.states import Cause, ContractState, PodState
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.health import StreamerState, utc_now
 from ib_platform.streamer.resolution import ContractDesk
+from ib_platform.streamer.stamps import Moment, look_at_clocks, record_doubt
 from ib_platform.streamer.subscriptions import LadderSight, Request, Subscriptions, carry_out
 
 logger = logging.getLogger(__name__)
 _LOOK_EVERY = 0.25
 _KEEP_ALIVE_EVERY = 30.0
 _SESSION_POLL = 10.0
+_ASK_AGAIN = 1.0
 _PENALTY_PAUSE = 60.0
 _STATUS_DUE = 15.0
 _PROBE_TIMEOUT = 2.0
@@ -41,43 +51,21 @@ class LinkEnd:
 
 
 class Intake:
-    """Stamp, then spool, then everything else. Counts what the spool could not take."""
+    """Stamp, then spool, then everything else."""
 
     def __init__(self, state: StreamerState) -> None:
         self._state = state
-        self._lost = 0
-        self._lost_since: str | None = None
 
-    def take(self, payload: bytes) -> str | None:
-        """Record one message; its topic, or None when the disk refused it."""
-        received_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
+    def take(self, payload: bytes) -> tuple[str, Moment]:
+        """Record one message; its topic and stamps. What the disk refused moves no book, but is
+        understood: a session that ends must be noticed on a full disk too."""
+        at = look_at_clocks()
         state = self._state
         state.received += 1
-        try:
-            state.spool.append_frame(received_ns, monotonic_ns, state.connections, payload)
-        except SpoolError as error:
-            if not self._lost:
-                logger.critical("frames are lost: %s", error)
-                self._lost_since = utc_now().isoformat()
-            self._lost += 1
-            return None
-        if self._lost:
-            self._report_loss()
-        return state.tracker.frame(payload, received_ns, monotonic_ns).topic
-
-    def _report_loss(self) -> None:
-        detail = {
-            "lost_frames": self._lost,
-            "begin": self._lost_since,
-            "end": utc_now().isoformat(),
-        }
-        kind, cause = StreamEventKind.SPOOL_TORN, Cause.DISK_FULL
-        try:
-            self._state.spool.append_event(kind, cause=cause, detail=detail)
-        except SpoolError:
-            return  # Full again: the count goes on, and is reported later.
-        logger.error("the spool takes frames again; lost: %d", self._lost)
-        self._lost = 0
+        if not state.journal.frame(at.wall, at.monotonic, state.connections, payload):
+            state.tracker.frames_lost()
+            return classify(payload).topic, at
+        return state.tracker.frame(payload, at.wall, at.monotonic).topic, at
 
 
 class Link:
@@ -85,6 +73,7 @@ class Link:
 
     def __init__(
         self,
+        user: PaperUser,
         socket: GatewaySocket,
         client: GatewayClient,
         state: StreamerState,
@@ -93,6 +82,7 @@ class Link:
         watcher: AssignmentWatcher,
         limits: Limits,
     ) -> None:
+        self._user = user
         self._socket = socket
         self._client = client
         self._state = state
@@ -103,10 +93,15 @@ class Link:
         self._intake = Intake(state)
         self._status = SessionStatus()
         self._heard_at = self._opened_at = self._kept_alive_at = time.monotonic()
+        self._unrecorded = False
         self.was_usable = False
 
     async def run(self, stopping: asyncio.Event) -> LinkEnd | None:
-        """Stream until the connection ends (why) or ``stopping`` is set (None: said goodbye)."""
+        """Stream until the connection ends (why) or ``stopping`` is set (None: said goodbye).
+
+        Raises:
+            LiveAccountError: the gateway's welcome shows a login that is not ours, or not paper.
+        """
         jobs: list[Coroutine[Any, Any, object]] = [
             self._receive(),
             self._look_after(),
@@ -131,20 +126,31 @@ class Link:
 
     async def _receive(self) -> str:
         while (payload := await self._socket.receive()) is not None:
-            topic = self._intake.take(payload)
+            topic, at = self._intake.take(payload)
             self._heard_at = time.monotonic()
             if topic in _CONTROL_TOPICS:
-                control = read_control(payload)
-                if isinstance(control, SessionStatus):
-                    self._status_is(self._status.merged_with(control))
+                self._control(read_control(payload), at)
         return f"the gateway closed the websocket (code {self._socket.close_code})"
+
+    def _control(self, message: Heartbeat | Welcome | SessionStatus | None, at: Moment) -> None:
+        if isinstance(message, SessionStatus):
+            self._status_is(self._status.merged_with(message))
+        elif isinstance(message, Welcome):
+            require_paper_welcome(message, self._user.username, self._user.name)
+        elif isinstance(message, Heartbeat):
+            doubt = self._state.heartbeats.arrived(message.sent_ms, at)
+            if doubt is not None:
+                record_doubt(self._state.journal, doubt)
 
     def _status_is(self, status: SessionStatus) -> None:
         """Take a changed session. A repeated ``sts`` of a session that stays is no change."""
         had, self._status = self._status.usable, status
         if status.authenticated is None:
             return
-        self._state.session_is(judge_status(status))
+        judgement = judge_status(status)
+        self._state.session_is(judgement)
+        if had and not status.usable:
+            self._subscriptions.forget(cause_of(judgement.state))
         if status.usable and not had:
             # Nothing is subscribed on a session that has just become usable.
             self._subscriptions.forget()
@@ -164,19 +170,26 @@ class Link:
                 if now - self._kept_alive_at > _KEEP_ALIVE_EVERY:
                     self._kept_alive_at = now
                     await self._socket.send(KEEP_ALIVE)
+                self._unrecorded = False
             except GatewayCallError as error:
                 if self._socket.close_code is not None:
                     return str(error)
                 logger.warning("contracts are not resolved yet: %s", error)
             except SpoolError as error:
-                # What cannot be recorded is not requested; unanswered ladders are asked again.
-                logger.error("no request was sent: %s", error)
+                # What cannot be recorded is not requested, hence asked for again.
+                if not self._unrecorded:
+                    logger.error("requests wait until the spool takes them: %s", error)
+                self._unrecorded = True
+                self._subscriptions.renew(Cause.DISK_FULL)
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _subscribe(self, now: float) -> None:
         if not self._status.usable:
             return
         await self._desk.follow(self._watcher.known.assignment, self._client, now, utc_now())
+        self._state.journal.catch_up()
+        if (cause := self._state.journal.take_recovery()) is not None:
+            self._subscriptions.renew(cause)
         plan = self._subscriptions.plan(now, self._sights(now))
         await carry_out(plan, self._record, self._socket.send)
 
@@ -192,7 +205,7 @@ class Link:
         }
 
     def _record(self, request: Request) -> None:
-        self._state.spool.append_event(
+        self._state.journal.event_now(
             request.kind,
             cause=request.cause,
             contract=request.contract,
@@ -207,6 +220,7 @@ class Link:
         """REST evidence beside ``sts``. A failed call proves nothing about an open websocket,
         unless it is a 401 (the login is gone) or a 429 (pause, but keep the websocket)."""
         pause = _SESSION_POLL
+        refused = False
         while True:
             await asyncio.sleep(pause)
             pause = _SESSION_POLL
@@ -215,13 +229,17 @@ class Link:
             except GatewayCallError as error:
                 judgement = judge_failure(error.status)
                 logger.warning("auth/status: %s", error)
-                if judgement.state is PodState.NO_SSO:
+                if judgement.state is PodState.NO_SSO and not refused:
+                    # One 401 may be a slip of the gateway: a working websocket is worth a question.
+                    refused, pause = True, _ASK_AGAIN
+                elif judgement.state is PodState.NO_SSO:
                     self._status = SessionStatus(authenticated=False)
                     self._state.session_is(judgement)
                     return "the login is gone (401)"
-                if judgement.state is PodState.PENALTY:
+                elif judgement.state is PodState.PENALTY:
                     pause = _PENALTY_PAUSE
                 continue
+            refused = False
             # Before the first sts the websocket would drop requests, whatever REST says.
             if self.was_usable and status.authenticated is not None:
                 self._status_is(self._status.merged_with(status))
@@ -241,6 +259,7 @@ class Link:
 
     async def _say_goodbye(self) -> None:
         try:
-            await carry_out(self._subscriptions.farewell(), self._record, self._socket.send)
-        except (GatewayCallError, SpoolError) as error:
+            async with asyncio.timeout(_PROBE_TIMEOUT):
+                await carry_out(self._subscriptions.farewell(), self._record, self._socket.send)
+        except (GatewayCallError, SpoolError, TimeoutError) as error:
             logger.warning("not unsubscribed: %s", error)

@@ -83,11 +83,12 @@ class Loader:
             return False
         self._stopping = True
         self._wake.set()
-        thread.join(deadline_seconds)
+        last_moment = min(_LAST_MOMENT, deadline_seconds / 4)
+        thread.join(deadline_seconds - last_moment)
         if thread.is_alive():
             self._abandoned = True
             self._wake.set()
-            thread.join(_LAST_MOMENT)
+            thread.join(last_moment)
         return self._drained
 
     def drain(self, deadline_seconds: float | None = None) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 
 from ib_platform.errors import SpoolError
+from ib_platform.streamer.reserve import no_room
 
 logger = logging.getLogger(__name__)
 LOCK_NAME = "spool.lock"
@@ -81,7 +82,7 @@ def take_folder(folder: Path) -> filelock.BaseFileLock:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = filelock.FileLock(folder / LOCK_NAME, thread_local=False)
         lock.acquire(timeout=0)
-        (folder / OWNER_NAME).write_text(str(os.getpid()), encoding="ascii")
+        _leave_pid(folder / OWNER_NAME)
     except filelock.Timeout:
         owner = "unknown"
         with suppress(OSError):
@@ -93,6 +94,17 @@ def take_folder(folder: Path) -> filelock.BaseFileLock:
     except OSError as error:
         raise SpoolError(f"{folder}: the spool folder cannot be used ({error})") from error
     return lock
+
+
+def _leave_pid(file: Path) -> None:
+    """For people who wonder who the owner is: the lock does not need it, so a full disk is no
+    reason to refuse."""
+    try:
+        file.write_text(str(os.getpid()), encoding="ascii")
+    except OSError as error:
+        if not no_room(error):
+            raise
+        logger.warning("%s: the owner's pid is not written (%s)", file, error)
 
 
 def give_folder_back(folder: Path, lock: filelock.BaseFileLock) -> None:

@@ -17,7 +17,12 @@ from urllib3.exceptions import HTTPError
 from ib_platform import config
 from ib_platform.errors import WarehouseError
 from ib_platform.streamer.batches import Part
-from ib_platform.warehouse.connect import connect, is_transient, warehouse_errors
+from ib_platform.warehouse.connect import (
+    connect,
+    is_transient,
+    kind_of_error,
+    warehouse_errors,
+)
 
 if TYPE_CHECKING:
     import pyarrow
@@ -58,6 +63,7 @@ class Sender:
         self._client: Client | None = None
         self.state = "loading"
         self.last_error: str | None = None
+        self._said: str | None = None
 
     def send(self, part: Part, rows: pyarrow.Table, go_on: Callable[[], bool]) -> bool:
         """Insert the rows of ``part``. False only when ``go_on`` said no before that was done.
@@ -74,7 +80,7 @@ class Sender:
                 self._pause(BLOCKED_DELAY if blocked else retry_delay(attempt, self._rng))
                 attempt += 1
             else:
-                self.state, self.last_error = "loading", None
+                self.state, self.last_error, self._said = "loading", None, None
                 return True
         return False
 
@@ -100,6 +106,8 @@ class Sender:
         self.close()
         self.state = "retrying" if is_transient(error) else "blocked"
         message = str(error)[:_LONGEST_ERROR]
-        if message != self.last_error:
+        # Not the text: it holds the query's id, a new one each time.
+        if self._said != (said := kind_of_error(error)):
             logger.warning("%s: %d rows of %s: %s", self.state, part.rows, part.table, message)
+        self._said = said
         self.last_error = message

@@ -29,6 +29,7 @@ from ib_platform.streamer.records import (
     encode_record,
     encode_segment_header,
 )
+from ib_platform.streamer.reserve import Reserve, no_room
 from ib_platform.streamer.segment_writer import SegmentWriter, give_folder_back, take_folder
 from ib_platform.streamer.segments import (
     Position,
@@ -43,6 +44,7 @@ from ib_platform.streamer.segments import (
 )
 
 logger = logging.getLogger(__name__)
+_RESERVE_EVERY_NS = 1_000_000_000
 
 
 def new_run_id(paper_user: str, now: datetime) -> str:
@@ -78,6 +80,8 @@ class Spool:
         self._folder_lock = lock
         self._append_lock = threading.Lock()
         self._sync_lock = threading.Lock()
+        self.reserve = Reserve(folder)
+        self._reserve_tried = 0
         self._writer: SegmentWriter | None = None
         self._tail = Position(run_id, -1, 0)
         self._retired: list[int] = []
@@ -109,8 +113,9 @@ class Spool:
         spool = cls(folder, paper_user, run_id, segment_bytes, (clock, monotonic), lock)
         try:
             earlier = list_segments(folder)
-            spool._start_segment()
+            spool._with_reserve(spool._start_segment)
             spool._report_torn_tails(earlier)
+            spool.reserve.ensure()
         except BaseException:
             spool.close()
             raise
@@ -134,8 +139,13 @@ class Spool:
     def append_frame(
         self, received_ns: int, monotonic_ns: int, connection: int, payload: bytes
     ) -> int:
-        """Write a received message and return its seq (gapless from 0). Raises SpoolError."""
+        """Write a received message and return its seq (gapless from 0).
+
+        Raises:
+            SpoolError: the disk refused it, or is so full that what is left belongs to the loader.
+        """
         with self._append_lock:
+            self._refuse_without_reserve()
             seq = self._next_seq
             self._append(
                 encode_record(RecordKind.FRAME, received_ns, monotonic_ns, seq, connection, payload)
@@ -152,23 +162,42 @@ class Spool:
         conid: int | None = None,
         connection: int = 0,
         detail: dict[str, Any] | None = None,
+        stamps: tuple[int, int] | None = None,
+        urgent: bool = False,
     ) -> int:
-        """Write an event of our own, stamped now, and return its number. Raises SpoolError."""
+        """Write an event of our own and return its number. Raises SpoolError.
+
+        ``stamps``: wall and monotonic clock (ns) of its moment; None: now. ``urgent``: loading
+        cannot go on without it, so it may take the room that is kept back.
+        """
         with self._append_lock:
             number = self._next_event
             event = StreamEvent(kind, cause, contract, conid, self._next_seq, detail or {})
-            self._append(
-                encode_record(
-                    RecordKind.EVENT,
-                    self._clock(),
-                    self._monotonic(),
-                    number,
-                    connection,
-                    encode_event(event),
-                )
-            )
+            wall, monotonic = stamps or (self._clock(), self._monotonic())
+            payload = encode_event(event)
+            record = encode_record(RecordKind.EVENT, wall, monotonic, number, connection, payload)
+            if urgent:
+                self._with_reserve(lambda: self._append(record))
+            else:
+                self._append(record)
             self._next_event = number + 1
             return number
+
+    def rotate(self) -> bool:
+        """Go on in a new segment, so that deleting the one before frees its room.
+
+        False where the segment holds no record yet: then there is nothing to free.
+
+        Raises:
+            SpoolError: there is no room even for that, or the disk refused to sync.
+        """
+        with self._append_lock:
+            if self._writer is None or self._writer.offset == self._writer.first_offset:
+                return False
+            self._with_reserve(self._start_segment)
+        # A deleted file keeps its room for as long as it is open here.
+        self.sync()
+        return True
 
     def sync(self) -> None:
         """Make everything written so far survive a power cut. Blocking; cheap if nothing is new.
@@ -220,6 +249,27 @@ class Spool:
         self._unsynced = True
         self._tail = Position(self.run_id, self._tail.segment, writer.offset)
 
+    def _with_reserve(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except SpoolError as error:
+            if not (no_room(error) and self.reserve.give_up()):
+                raise
+            write()
+
+    def _refuse_without_reserve(self) -> None:
+        if not self.reserve.given_up:
+            return
+        now = self._monotonic()
+        if now - self._reserve_tried >= _RESERVE_EVERY_NS:
+            self._reserve_tried = now
+            if self.reserve.ensure():
+                return
+        raise SpoolError(
+            f"{self.folder}: the disk is full, and what is left of it is needed to load the spool. "
+            "Free some disk space."
+        )
+
     def _start_segment(self) -> SegmentWriter:
         number = self._tail.segment + 1
         header = SegmentHeader(self.paper_user, self.run_id, number, self._clock())
@@ -247,6 +297,7 @@ class Spool:
             logger.warning("%s: cutting off a torn tail of %d bytes", segment.path, torn)
             detail = {"run_id": segment.run_id, "segment": segment.number, "torn_bytes": torn}
             # Reported before it is cut: after a crash in between it is reported once more.
-            self.append_event(StreamEventKind.SPOOL_TORN, cause=Cause.STREAMER_DIED, detail=detail)
+            cause = Cause.STREAMER_DIED
+            self.append_event(StreamEventKind.SPOOL_TORN, cause=cause, detail=detail, urgent=True)
             self.sync()
             cut_tail(segment, keep)

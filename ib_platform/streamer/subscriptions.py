@@ -65,6 +65,7 @@ class _Open:
     conid: int
     asked_at: float
     asked_times: int = 1
+    renewal: Cause | None = None
     silence_reported: bool = False
     quote_asked_at: float | None = None
 
@@ -82,14 +83,25 @@ class Subscriptions:
         self._account = account
         self._desired: dict[str, int] = {}
         self._open: dict[str, _Open] = {}
+        self._interrupted: dict[str, Cause] = {}
 
     def desire(self, conids: Mapping[str, int]) -> None:
         """Contract keys to stream from now on, and what they resolved to."""
         self._desired = dict(conids)
 
-    def forget(self) -> None:
-        """The connection or the session ended: the server has forgotten every subscription."""
+    def forget(self, cause: Cause | None = None) -> None:
+        """The connection or the session ended: the server has forgotten every subscription.
+
+        The next requests of the ladders that were open name the ``cause``.
+        """
+        if cause is not None:
+            self._interrupted.update(dict.fromkeys(self._open, cause))
         self._open.clear()
+
+    def renew(self, cause: Cause) -> None:
+        """Ask again for every open ladder with the next plan: its book is not to be trusted."""
+        for ladder in self._open.values():
+            ladder.renewal = cause
 
     def plan(self, now: float, sights: Mapping[str, LadderSight]) -> list[Request]:
         """What to send now (monotonic seconds). The plan counts as carried out."""
@@ -98,7 +110,11 @@ class Subscriptions:
             ladder = self._open.get(key)
             if ladder is None:
                 ladder = self._open[key] = _Open(conid, now)
-                requests.append(self._ladder_request(key, conid, None, "new"))
+                cause = self._interrupted.pop(key, None)
+                requests.append(self._ladder_request(key, conid, cause, "new"))
+            elif ladder.renewal is not None:
+                requests.append(self._ladder_request(key, conid, ladder.renewal, "renewal"))
+                ladder.renewal, ladder.asked_at, ladder.asked_times = None, now, 1
             elif (sight := sights.get(key)) is not None:
                 requests += self._watch(key, ladder, sight, now)
             if ladder.quote_asked_at is None or now - ladder.quote_asked_at >= QUOTE_RENEWAL:

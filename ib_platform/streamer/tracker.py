@@ -158,6 +158,11 @@ class Tracker:
         for contract in self.contracts.values():
             contract.disconnected()
 
+    def frames_lost(self) -> None:
+        """Frames were received and not kept, nobody knows whose: no book is to be trusted."""
+        for contract in self.contracts.values():
+            contract.book.frame_lost()
+
     def frame(self, payload: bytes, received_ns: int, monotonic_ns: int) -> FrameKind:
         """Take one frame of any topic. Never raises, whatever the payload is."""
         kind = classify(payload)
@@ -171,6 +176,7 @@ class Tracker:
             if isinstance(quote, Undecodable):
                 problem = quote
             else:
+                problem = quote.problem
                 contract.availability = quote.availability or contract.availability
         if problem is not None:
             self.undecodable[problem.reason] += 1

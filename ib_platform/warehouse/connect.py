@@ -25,7 +25,8 @@ from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
 
 # Every error is raised too; a warning beside each would drown the log of a retrying caller.
-logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+for _library in ("clickhouse_connect", "urllib3.connectionpool"):
+    logging.getLogger(_library).setLevel(logging.ERROR)
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 300
@@ -155,6 +156,19 @@ def error_code(error: BaseException) -> int | None:
     return None if error.__cause__ is None else error_code(error.__cause__)
 
 
+def kind_of_error(error: BaseException) -> str:
+    """What stays the same while one trouble lasts: classes and ClickHouse's code.
+
+    The text does not: it names the query, which has another id each time.
+    """
+    names = []
+    cause: BaseException | None = error
+    while cause is not None:
+        names.append(type(cause).__name__)
+        cause = cause.__cause__
+    return f"{' < '.join(names)} {error_code(error)}"
+
+
 def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
@@ -186,6 +200,7 @@ __all__ = [
     "connect",
     "error_code",
     "is_transient",
+    "kind_of_error",
     "read_password",
     "warehouse_errors",
 ]

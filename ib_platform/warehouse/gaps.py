@@ -59,6 +59,16 @@ class Silence:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """A span in which frames of a run were received and not kept, nobody knows whose."""
+
+    run_id: str
+    begin: int
+    end: int
+    cause: str
+
+
+@dataclass(frozen=True)
 class NamedCause:
     """A stream event that names a cause; ``conid`` None concerns the whole run."""
 
@@ -97,6 +107,7 @@ class Evidence:
     runs: Sequence[Run]
     causes: Sequence[NamedCause]
     silent_after: int
+    losses: Sequence[Loss] = ()
 
 
 def expected_spans(
@@ -133,8 +144,25 @@ def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
     followed = [Span(spell.begin, spell.end) for spell in evidence.spells]
     holes = difference(expected, followed)
     gaps = [Gap(hole.begin, hole.end, _cause_of(hole, evidence)) for hole in holes]
+    gaps += _lost(intersection(expected, followed), evidence)
     gaps += [Gap(span.begin, span.end, Cause.SILENT_LADDER) for span in _silent(expected, evidence)]
     return sorted(gaps, key=lambda gap: gap.begin)
+
+
+def _lost(followed: list[Span], evidence: Evidence) -> list[Gap]:
+    """Where a stream was followed, but its frames were lost, and no other pod has them."""
+    kept = []
+    for spell in evidence.spells:
+        losses = [Span(x.begin, x.end) for x in evidence.losses if x.run_id == spell.run_id]
+        kept += difference([Span(spell.begin, spell.end)], losses)
+    gaps = []
+    rest = difference(followed, kept)
+    for loss in sorted(evidence.losses, key=lambda loss: (loss.begin, loss.end)):
+        span = Span(loss.begin, loss.end)
+        cause = _known(loss.cause, Cause.UNKNOWN)
+        gaps += [Gap(begin, end, cause) for begin, end in intersection(rest, [span])]
+        rest = difference(rest, [span])
+    return gaps
 
 
 def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
@@ -147,7 +175,10 @@ def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
     quiet: list[Span] = []
     lively: list[Span] = []
     for run_id in sorted({spell.run_id for spell in evidence.spells}):
-        spells = [Span(s.begin, s.end) for s in evidence.spells if s.run_id == run_id]
+        losses = [Span(x.begin, x.end) for x in evidence.losses if x.run_id == run_id]
+        spells = difference(
+            [Span(s.begin, s.end) for s in evidence.spells if s.run_id == run_id], losses
+        )
         long_silences = [
             span
             for span in intersection(intersection(by_run[run_id], spells), expected)

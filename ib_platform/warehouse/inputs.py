@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
-from ib_platform.states import StreamEventKind
-from ib_platform.warehouse.gaps import Generation, NamedCause, Run
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.warehouse.gaps import Generation, Loss, NamedCause, Run
 from ib_platform.warehouse.spans import Span, to_ns
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ SELECT contract, conid, toUnixTimestamp64Milli(resolved_at)
 FROM contracts FINAL ORDER BY contract, resolved_at, conid
 """
 
+_DOUBTS = {
+    StreamEventKind.LATE_STAMPS.value: Cause.LATE_STAMPS,
+    StreamEventKind.CLOCK_STEP.value: Cause.CLOCK_STEP,
+}
+
 
 @dataclass(frozen=True)
 class PodCounts:
@@ -39,12 +44,13 @@ class PodCounts:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Everything but frames. ``totals``: frames that a finished run received in all."""
+    """Everything but frames. ``doubts``: run and span in which its stamps are not to be trusted."""
 
     runs: list[Run]
     pods: dict[str, PodCounts]
     causes: list[NamedCause]
-    late: list[tuple[str, Span]]
+    losses: list[Loss]
+    doubts: list[tuple[str, Span, Cause]]
     generations: list[Generation]
     calendars: dict[str, CalendarName]
     conids: dict[str, int]
@@ -63,13 +69,18 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
     generations, calendars = _assignments(build, date_end)
     return Surroundings(
         runs=[_run(row, events) for row in rows],
-        pods=_pods(rows, totals),
+        pods=_pods(rows, totals, _lost_frames(events, build.trade_date)),
         causes=[
             NamedCause(row["at"], row["paper_user"], row["conid"], row["cause"])
             for row in events
             if row["cause"] is not None and row["kind"] != StreamEventKind.RUN_RECOVERED
         ],
-        late=[(row["run_id"], _late_span(row)) for row in events if _is_late(row)],
+        losses=_losses(build, events),
+        doubts=[
+            (row["run_id"], _span_of(row), _DOUBTS[row["kind"]])
+            for row in events
+            if row["kind"] in _DOUBTS
+        ],
         generations=generations,
         calendars=calendars,
         conids=_conids(build, date_end),
@@ -100,7 +111,39 @@ def _totals(events: Sequence[dict[str, Any]]) -> dict[str, int]:
     return totals
 
 
-def _pods(rows: Sequence[dict[str, Any]], totals: dict[str, int]) -> dict[str, PodCounts]:
+def _losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
+    """What the streamer saw being lost, and the holes that damage has left in its spool."""
+    losses = []
+    damaged = set()
+    for event in events:
+        if event["kind"] == StreamEventKind.FRAMES_LOST and event["cause"] is not None:
+            span = _span_of(event)
+            losses.append(Loss(event["run_id"], span.begin, span.end, event["cause"]))
+        elif event["kind"] == StreamEventKind.SPOOL_TORN:
+            damaged.add(_detail(event).get("run_id"))
+    run_ids = sorted(run_id for run_id in damaged if isinstance(run_id, str))
+    if run_ids:
+        losses += [
+            Loss(row["run_id"], row["begin"], row["end"], Cause.SPOOL_DAMAGED)
+            for row in build.rows("holes", run_ids=run_ids)
+        ]
+    return losses
+
+
+def _lost_frames(events: Sequence[dict[str, Any]], trade_date: date) -> dict[str, int]:
+    """Frames by paper user that took no number, since their disk refused them on the date."""
+    lost: dict[str, int] = {}
+    for event in events:
+        count = _detail(event).get("lost_frames")
+        of_date = date_of(event["trade_date"]) == trade_date
+        if event["kind"] == StreamEventKind.FRAMES_LOST and of_date and isinstance(count, int):
+            lost[event["paper_user"]] = lost.get(event["paper_user"], 0) + count
+    return lost
+
+
+def _pods(
+    rows: Sequence[dict[str, Any]], totals: dict[str, int], lost: dict[str, int]
+) -> dict[str, PodCounts]:
     pods: dict[str, PodCounts] = {}
     for row in rows:
         if row["highest"] is None:
@@ -116,6 +159,9 @@ def _pods(rows: Sequence[dict[str, Any]], totals: dict[str, int]) -> dict[str, P
             sofar.stored + row["stored"],
             sofar.duplicates + row["rows"] - row["stored"],
         )
+    for paper_user, count in lost.items():
+        sofar = pods.get(paper_user, PodCounts())
+        pods[paper_user] = replace(sofar, received=sofar.received + count)
     return pods
 
 
@@ -170,11 +216,7 @@ def _detail(event: dict[str, Any]) -> dict[str, Any]:
     return detail if isinstance(detail, dict) else {}
 
 
-def _is_late(event: dict[str, Any]) -> bool:
-    return bool(event["kind"] == StreamEventKind.LATE_STAMPS)
-
-
-def _late_span(event: dict[str, Any]) -> Span:
+def _span_of(event: dict[str, Any]) -> Span:
     """``begin`` and ``end`` of the detail (ISO 8601 with offset), else the event's instant."""
     detail = _detail(event)
     try:

@@ -12,6 +12,7 @@ from ib_platform.states import Cause
 from ib_platform.warehouse.gaps import (
     Evidence,
     Gap,
+    Loss,
     Silence,
     Spell,
     expected_spans,
@@ -102,6 +103,7 @@ def contract_rows(
             runs=around.runs,
             causes=around.causes,
             silent_after=silent_after,
+            losses=around.losses,
         )
         day = _contract_day(contract, conid, evidence, span, around, thresholds)
         day.counts.update(counts.get(conid, {}))
@@ -171,8 +173,8 @@ def _spells(build: Build) -> list[Spell]:
 def suspect_rows(
     build: Build, around: Surroundings | None, crossed: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Rows of ``suspect_windows``: crossed states, and with ``around`` late stamps and frames that
-    could not be decoded."""
+    """Rows of ``suspect_windows``: crossed states, and with ``around`` frames that were lost or
+    could not be decoded, late stamps and steps of the clock."""
     rows = [{**row, "cause": Cause.CROSSED_BOOK.value} for row in crossed]
     if around is None:
         return _longest(rows)
@@ -186,19 +188,59 @@ def suspect_rows(
         ]
         end = min([e for e in (row["end"], *ends) if e is not None], default=row["begin"])
         rows.append({**row, "end": max(end, row["begin"]), "cause": Cause.UNDECODABLE.value})
-    for run_id, late in around.late:
-        for conid, user in sorted({(s.conid, s.paper_user) for s in spells if s.run_id == run_id}):
-            rows.append(
-                {
-                    "conid": conid,
-                    "paper_user": user,
-                    "run_id": run_id,
-                    "begin": late.begin,
-                    "end": late.end,
-                    "cause": Cause.LATE_STAMPS.value,
-                }
-            )
+    for run_id, doubt, cause in around.doubts:
+        rows += [
+            _window(run_id, ladder, doubt.begin, doubt.end, cause)
+            for ladder in _ladders(spells, run_id, doubt)
+        ]
+    for loss in around.losses:
+        rows += _after_loss(build, loss, spells)
     return _longest(rows)
+
+
+def _after_loss(build: Build, loss: Loss, spells: Sequence[Spell]) -> list[dict[str, Any]]:
+    """What a ladder carried forward is in doubt from a loss until its next window."""
+    ladders = _ladders(spells, loss.run_id, Span(loss.begin, loss.end))
+    if not ladders:
+        return []
+    laid = {
+        row["conid"]: row["laid_at"]
+        for row in build.rows("laid_after", run_id=loss.run_id, instant=loss.end)
+    }
+    return [
+        _window(
+            loss.run_id,
+            (conid, user),
+            loss.begin,
+            max(loss.end, min(end, laid.get(conid, end))),
+            Cause(loss.cause) if loss.cause in Cause.__members__.values() else Cause.UNKNOWN,
+        )
+        for (conid, user), end in ladders.items()
+    ]
+
+
+def _ladders(spells: Sequence[Spell], run_id: str, span: Span) -> dict[tuple[int, str], int]:
+    """Ladders (conid, paper user) that the run followed in the span, with the last one's end."""
+    ladders: dict[tuple[int, str], int] = {}
+    for spell in spells:
+        if spell.run_id == run_id and spell.begin <= span.end and spell.end >= span.begin:
+            key = (spell.conid, spell.paper_user)
+            ladders[key] = max(ladders.get(key, spell.end), spell.end)
+    return ladders
+
+
+def _window(
+    run_id: str, ladder: tuple[int, str], begin: int, end: int, cause: Cause
+) -> dict[str, Any]:
+    conid, paper_user = ladder
+    return {
+        "conid": conid,
+        "paper_user": paper_user,
+        "run_id": run_id,
+        "begin": begin,
+        "end": end,
+        "cause": cause.value,
+    }
 
 
 def _longest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

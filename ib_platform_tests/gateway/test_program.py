@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ib_platform.errors import PlatformInUseError
+from ib_platform.errors import GatewayError, PlatformInUseError
 from ib_platform.gateway.guard import guarded
 from ib_platform.gateway.program import GatewayProgram, port_is_free, program_argv, restart_pause
 from ib_platform_tests.pod_processes import wait_gone
@@ -55,6 +56,19 @@ def test_the_command_line_names_files_and_holds_no_secret(tmp_path: Path) -> Non
 
 def test_pauses_double_up_to_a_cap() -> None:
     assert [restart_pause(n) for n in (0, 1, 2, 3, 40)] == [0, 0.5, 1, 2, 30]
+    assert restart_pause(5000) == 30
+
+
+def test_a_port_that_cannot_be_bound_at_all_is_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Forbidden(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Forbidden)
+    with pytest.raises(GatewayError, match="gateway port 443 cannot be used .*Permission denied"):
+        port_is_free(443)
 
 
 def test_a_port_is_free_or_not() -> None:

@@ -202,5 +202,71 @@ async def test_a_live_login_is_logged_out_at_once_and_never_retried(
     assert _paths(live)[-1] == "/logout"
 
 
+NOT_YET = {"authenticated": False, "competing": False, "connected": False}
+
+
+@pytest.mark.parametrize("before", [NOT_YET, NOT_YET | {"connected": True}])
+async def test_a_login_is_proven_paper_as_far_as_possible_before_it_is_initialised(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path, before: dict[str, bool]
+) -> None:
+    paths = PodPaths(tmp_path, "alpha")
+    async with tiny_gateway(paths.folder, user.gateway_port) as gateway:
+        gateway.answers = logged_in(2, True, user.account)
+        ready = gateway.answers["/iserver/auth/status"]
+        gateway.answers["/iserver/auth/status"] = (200, before)
+        gateway.answers["/iserver/auth/ssodh/init"] = (200, before)
+        gateway.reactions["/iserver/auth/ssodh/init"] = lambda: gateway.answers.update(
+            {"/iserver/auth/status": ready}
+        )
+        health = await _supervised(config, user, tmp_path, PodState.AUTHENTICATED)
+    assert health.state is PodState.AUTHENTICATED
+    asked = [p for p in _paths(gateway) if p.startswith(("/sso", "/iserver/a")) and "st" not in p]
+    assert asked == ["/sso/validate", "/iserver/auth/ssodh/init", "/iserver/accounts"]
+
+
+async def test_a_live_login_is_never_initialised(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    paths = PodPaths(tmp_path, "alpha")
+    async with tiny_gateway(paths.folder, user.gateway_port) as gateway:
+        gateway.answers = logged_in(1, False, "U1")
+        gateway.answers["/iserver/auth/status"] = (200, NOT_YET)
+        await _supervised(config, user, tmp_path, PodState.REFUSED_LIVE)
+    assert "/iserver/auth/ssodh/init" not in _paths(gateway)
+    assert "/logout" in _paths(gateway)
+
+
+async def test_a_login_that_nobody_can_judge_yet_is_not_ready(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    paths = PodPaths(tmp_path, "alpha")
+    async with tiny_gateway(paths.folder, user.gateway_port) as gateway:
+        gateway.answers = logged_in(2, True, user.account)
+        gateway.answers["/sso/validate"] = (200, "")
+        health = await _supervised(config, user, tmp_path, PodState.SSO_ONLY)
+    assert "has not said yet" in health.reason
+    assert _paths(gateway).count("/sso/validate") == 1
+
+
+async def _supervised(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path, state: PodState
+) -> GatewayHealth:
+    """Supervise a scripted gateway until the state is reached, then stop in order."""
+    certificate = PodPaths(tmp_path, "alpha").certificate
+    async with GatewayClient(user.gateway_port, client_ssl_context(certificate)) as client:
+        supervisor = Supervisor(config, user, write_config(config, tmp_path), client)
+        supervising = asyncio.create_task(supervisor.run())
+
+        def reached() -> GatewayHealth | None:
+            health = health_of(user.gateway_health_port, GatewayHealth)
+            return health if health and health.state is state else None
+
+        health = await asyncio.to_thread(wait_until, reached, state.value)
+        supervisor.ask_to_stop()
+        await supervising
+    assert health is not None
+    return health
+
+
 def _paths(gateway: TinyGateway) -> list[str]:
     return [path for _, path, _ in gateway.requests]

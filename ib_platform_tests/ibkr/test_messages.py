@@ -51,8 +51,8 @@ def test_a_session_that_nobody_spoke_of_is_not_usable() -> None:
     ("payload", "meaning"),
     [
         (b'{"topic":"system","hb":1795330232001}', Heartbeat(1795330232001)),
-        (b'{"topic":"system","success":"papera01","isPaper":true}', Welcome(True)),
-        (b'{"topic":"system","success":"x","isPaper":"yes"}', Welcome(None)),
+        (b'{"topic":"system","success":"papera01","isPaper":true}', Welcome(True, "papera01")),
+        (b'{"topic":"system","success":"x","isPaper":"yes"}', Welcome(None, "x")),
         (b'{"topic":"system","hb":true}', Welcome(None)),
         (b'{"topic":"sts"}', SessionStatus()),
         (b'{"topic":"sts","args":[1]}', SessionStatus()),
@@ -78,5 +78,5 @@ def test_the_recorded_sessions_read_as_authenticated_paper() -> None:
     statuses = [m for m in meanings if isinstance(m, SessionStatus)]
     assert statuses
     assert any(status.usable for status in statuses)
-    assert Welcome(True) in meanings
+    assert Welcome(True, "papera01") in meanings
     assert any(isinstance(m, Heartbeat) for m in meanings)

@@ -68,6 +68,7 @@ def test_failures(status: int | None, state: PodState) -> None:
         (PodState.COMPETING, Cause.COMPETING_LOGIN),
         (PodState.PENALTY, Cause.RATE_LIMITED),
         (PodState.MAINTENANCE, Cause.MAINTENANCE),
+        (PodState.REFUSED_LIVE, Cause.SESSION_LOST),
         (PodState.AUTHENTICATED, Cause.DISCONNECTED),
     ],
 )
@@ -85,6 +86,7 @@ def test_a_paper_login_is_proven() -> None:
     [
         (SsoValidation(1, True), ACCOUNTS, "DU1000001", "LOGIN_TYPE 1"),
         (SsoValidation(), ACCOUNTS, "DU1000001", "LOGIN_TYPE None"),
+        (SsoValidation(2, False), ACCOUNTS, "DU1000001", "RESULT false"),
         (PAPER, Accounts(("DU1000001",), False), "DU1000001", "isPaper False"),
         (PAPER, Accounts(("DU1000001",)), "DU1000001", "isPaper None"),
         (PAPER, Accounts(("U1000001",), True), "U1000001", "begin with D"),

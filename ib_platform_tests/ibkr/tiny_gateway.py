@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +18,19 @@ AUTHENTICATED = {"authenticated": True, "connected": True, "competing": False}
 
 @dataclass
 class TinyGateway:
-    """``answers``: (status, body) by path; ``socket_messages``: what a websocket is sent first.
+    """``answers``: (status, body) by path, or a list of them, of which the last one stays;
+    ``reactions``: called when a path was asked for; ``socket_messages``: what a websocket is sent
+    first.
     ``requests`` and ``received`` record what came in; ``socket_cookie`` the websocket's cookie."""
 
     certificate: Path
     private_key: Path
     port: int = 0
-    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    reactions: dict[str, Callable[[], None]] = field(default_factory=dict)
     socket_messages: list[str | bytes] = field(default_factory=list)
     close_after_messages: bool = False
+    sockets: list[web.WebSocketResponse] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
     socket_cookie: str | None = None
@@ -35,7 +39,11 @@ class TinyGateway:
         path = request.path.removeprefix("/v1/api")
         body = (await request.read()).decode()
         self.requests.append((request.method, request.path_qs.removeprefix("/v1/api"), body))
-        status, answer = self.answers.get(path, (404, {"error": "not scripted"}))
+        scripted = self.answers.get(path, (404, {"error": "not scripted"}))
+        if isinstance(scripted, list):
+            scripted = scripted.pop(0) if len(scripted) > 1 else scripted[0]
+        status, answer = scripted
+        self.reactions.get(path, lambda: None)()
         if isinstance(answer, str):
             return web.Response(status=status, text=answer)
         return web.json_response(answer, status=status)
@@ -44,6 +52,7 @@ class TinyGateway:
         self.socket_cookie = request.headers.get("Cookie")
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        self.sockets.append(socket)
         for message in self.socket_messages:
             if isinstance(message, bytes):
                 await socket.send_bytes(message)

@@ -45,13 +45,55 @@ def test_a_prefix_of_the_last_price_is_kept_apart(text: str, prefix: str | None)
     assert (decoded.last, decoded.last_prefix) == (58_280_000_000, prefix)
 
 
+GOOD = {"84": "58.27", "86": "58.28", "88": "12", "85": "9", "6509": "RpB"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("31", {}, "bad_shape"),
+        ("31", "x", "bad_price"),
+        ("31", True, "bad_shape"),
+        ("7059", "x", "bad_size"),
+        ("7059", 2**31, "bad_size"),
+        ("7762", "-1", "bad_size"),
+        ("7762", "1.2", "bad_size"),
+        ("7762", str(2**63), "bad_size"),
+        ("_updated", "soon", "bad_time"),
+        ("_updated", 99999999999999999, "bad_time"),
+    ],
+)
+def test_one_odd_field_does_not_cost_the_others(field: str, value: object, reason: str) -> None:
+    decoded = quote(**GOOD, **{field: value})
+    assert decoded.problem is not None
+    assert (decoded.problem.reason, f"field {field}" in decoded.problem.detail) == (reason, True)
+    good = quote(**GOOD)
+    assert (decoded.bid, decoded.ask, decoded.bid_size, decoded.ask_size) == (
+        good.bid,
+        good.ask,
+        good.bid_size,
+        good.ask_size,
+    )
+    assert (decoded.last, decoded.last_size, decoded.volume) == (None, None, None)
+    assert (decoded.updated_ms, decoded.availability) == (None, "RpB")
+
+
+@pytest.mark.parametrize("shown", ["1.2M", "49.9K", "1,204.3K", "3B"])
+def test_a_rounded_volume_is_unknown_and_no_defect(shown: str) -> None:
+    decoded = quote(**GOOD, **{"7762": shown})
+    assert (decoded.volume, decoded.problem) == (None, None)
+
+
+@pytest.mark.parametrize("volume", [2**31, 2**63 - 1])
+def test_a_volume_has_64_bits(volume: int) -> None:
+    assert quote(**{"7762": volume}).volume == volume
+    assert quote(**{"7762": f"{volume:,}"}).volume == volume
+
+
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
         (b"[]", "bad_shape"),
-        (b'{"31":{}}', "bad_shape"),
-        (b'{"31":"x"}', "bad_price"),
-        (b'{"85":"x"}', "bad_size"),
         (b'{"31"', "not_json"),
     ],
 )

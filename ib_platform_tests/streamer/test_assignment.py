@@ -137,6 +137,55 @@ def test_what_was_read_stays_when_clickhouse_goes_away(
     assert (watcher.known.assignment, watcher.known.source) == (MINE, "clickhouse")
 
 
+def test_the_thread_survives_an_error_that_nobody_expected(
+    warehouse: ClickHouse, paths: PodPaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(warehouse, Content())
+    tries = 0
+
+    def connector(settings: ClickHouse, **arguments: object) -> object:
+        nonlocal tries
+        tries += 1
+        if tries < 5:
+            raise ValueError(f"nobody expected error {tries}")
+        return connect(settings)
+
+    watcher = AssignmentWatcher(
+        warehouse,
+        paths,
+        poll_every=0.02,
+        connector=connector,  # type: ignore[arg-type]
+    )
+    watcher.start()
+    try:
+        wait_until(lambda: watcher.known.assignment == MINE, "the assignment")
+    finally:
+        watcher.stop()
+    assert caplog.text.count("could not be read") == 1
+
+
+def test_the_same_trouble_is_said_once_whatever_its_query_id(
+    tmp_path: Path, paths: PodPaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = 0
+
+    def connector(settings: ClickHouse, **arguments: object) -> object:
+        nonlocal tries
+        tries += 1
+        raise WarehouseError(f"no answer (query {tries})")
+
+    watcher = AssignmentWatcher(
+        _away(tmp_path),
+        paths,
+        connector=connector,  # type: ignore[arg-type]
+    )
+    for _ in range(3):
+        watcher.poll()
+    assert caplog.text.count("no answer") == 1
+    assert watcher.known.problem is not None
+    assert "query 3" in watcher.known.problem
+
+
 def test_the_thread_follows_and_ends(warehouse: ClickHouse, paths: PodPaths) -> None:
     watcher = AssignmentWatcher(warehouse, paths, poll_every=0.05)
     watcher.start()

@@ -148,7 +148,9 @@ def test_what_cannot_be_decoded_keeps_its_payload_and_a_reason(
     assert column("frames", rows["frames"], "decode_error") == [reason]
     assert column("frames", rows["frames"], "topic") == [topic]
     assert column("frames", rows["frames"], "conid") == [conid]
-    assert rows["ladder_frames"] == rows["quote_frames"] == []
+    assert rows["ladder_frames"] == []
+    # A quote keeps its readable fields, here none: the row says that all are unknown.
+    assert [set(row[6:-1]) for row in rows["quote_frames"]] == [{None}] * (topic == "smd")
 
 
 @pytest.mark.parametrize(
@@ -268,3 +270,24 @@ def test_decimals_keep_sign_and_scale() -> None:
     found.validate(full=True)
     expected = [None if v is None else Decimal(v).scaleb(-9) for v in values]
     assert found.to_pylist() == expected
+
+
+FULL = next(p for p in capture_ladder_payloads() if p.count(b'"row"') == 21)
+ROWS = msgspec.json.decode(FULL)
+DELTA = msgspec.json.encode(ROWS | {"data": ROWS["data"][:2]})
+
+
+def test_lost_frames_make_every_book_suspect_until_its_next_window() -> None:
+    lost = event(1, StreamEventKind.FRAMES_LOST, cause=Cause.DISK_FULL)
+    records = [requested(), frame(0, FULL), lost, frame(1, DELTA), frame(2, FULL), frame(3, DELTA)]
+    rows = new_decoder().decode(records)["ladder_frames"]
+    assert column("ladder_frames", rows, "suspect") == [False, True, False, False]
+
+
+def test_a_session_that_is_lost_ends_every_ladder() -> None:
+    lost = event(1, StreamEventKind.SESSION_CHANGED, cause=Cause.COMPETING_LOGIN)
+    found = event(2, StreamEventKind.SESSION_CHANGED)
+    records = [requested(), frame(0, FULL), lost, frame(1, DELTA), found, frame(2, FULL)]
+    rows = new_decoder().decode([*records, found, frame(3, DELTA)])["ladder_frames"]
+    assert column("ladder_frames", rows, "role") == ["full", "orphan", "full", "delta"]
+    assert column("ladder_frames", rows, "epoch") == [1, 1, 2, 2]

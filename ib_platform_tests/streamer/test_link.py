@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -14,17 +15,20 @@ from ib_platform.config import ClickHouse, Limits
 from ib_platform.errors import SpoolError
 from ib_platform.health import FrameCounts, LoaderHealth, StreamerHealth
 from ib_platform.ibkr.session import Judgement
+from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.health import StreamerState
-from ib_platform.streamer.housekeeping import RowWriter, sync_regularly, watch_stalls
+from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
+from ib_platform.streamer.journal import MOST_WAITING, cause_of_refusal
 from ib_platform.streamer.link import Intake
 from ib_platform.streamer.loader import Loader
+from ib_platform.streamer.records import RecordKind, decode_event
 from ib_platform.streamer.resolution import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.tracker import Tracker
-from ib_platform_tests.streamer.app_bench import events_of, query
+from ib_platform_tests.streamer.app_bench import events_of, query, records_of
 from ib_platform_tests.support import free_port, make_config, wait_until
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -64,36 +68,105 @@ def state(spool: Spool, tmp_path: Path) -> StreamerState:
 
 
 class FullDisk:
-    """Stands between the intake and a real spool, and refuses while ``full``."""
+    """Stands between the journal and a real spool, and refuses while ``full``."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self.full = False
 
     def append_frame(self, *arguments: object) -> int:
-        if self.full:
-            raise SpoolError("no space left on device")
+        self._refuse()
         return self._spool.append_frame(*arguments)  # type: ignore[arg-type]
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._spool, name)
+    def append_event(self, *arguments: object, **fields: object) -> int:
+        self._refuse()
+        return self._spool.append_event(*arguments, **fields)  # type: ignore[arg-type]
+
+    def _refuse(self) -> None:
+        if self.full:
+            reason = OSError(errno.ENOSPC, "No space left on device")
+            raise SpoolError("the disk is full") from reason
 
 
-def test_frames_that_the_disk_refuses_are_counted_and_reported(
-    state: StreamerState, spool: Spool, tmp_path: Path
-) -> None:
+@pytest.fixture
+def disk(state: StreamerState, spool: Spool) -> FullDisk:
     disk = FullDisk(spool)
-    state.spool = disk  # type: ignore[assignment]
+    state.journal._spool = disk  # type: ignore[assignment]
+    return disk
+
+
+def test_frames_that_the_disk_refuses_are_counted_and_reported_before_the_next(
+    state: StreamerState, spool: Spool, disk: FullDisk, tmp_path: Path
+) -> None:
     intake = Intake(state)
-    assert intake.take(b'{"topic":"system","hb":1}') == "system"
+    assert intake.take(b'{"topic":"system","hb":1}')[0] == "system"
     disk.full = True
-    assert [intake.take(b"{}"), intake.take(b"{}")] == [None, None]
+    assert [intake.take(b"{}")[0], intake.take(b'{"topic":"sts","args":{}}')[0]] == [
+        "undecodable",
+        "sts",
+    ]
+    assert "2 frames are lost: the disk is full" in state.health().reason
     disk.full = False
-    assert intake.take(b'{"topic":"sts","args":{}}') == "sts"
-    assert (state.received, spool.frames_written) == (4, 2)
-    (loss,) = [e for e in events_of(make_config(tmp_path)) if e.cause is Cause.DISK_FULL]
+    assert intake.take(b'{"topic":"sts","args":{}}')[0] == "sts"
+    assert (state.received, spool.frames_written, state.journal.lost) == (4, 2, 2)
+    assert "lost" not in state.health().reason
+    config = make_config(tmp_path)
+    records = records_of(config)
+    assert [r.kind for r in records] == [RecordKind.FRAME, RecordKind.EVENT, RecordKind.FRAME]
+    (loss,) = events_of(config)
+    assert (loss.kind, loss.cause) == (StreamEventKind.FRAMES_LOST, Cause.DISK_FULL)
     assert loss.detail["lost_frames"] == 2
-    assert loss.detail["begin"] <= loss.detail["end"]
+    assert loss.detail["begin"] < loss.detail["end"]
+    assert state.journal.take_recovery() is Cause.DISK_FULL
+    assert state.journal.take_recovery() is None
+
+
+def test_lost_frames_make_the_trackers_books_suspect(state: StreamerState, disk: FullDisk) -> None:
+    state.tracker.assign({"CL.NYMEX.front": CalendarName.ALWAYS_OPEN}, 0)
+    disk.full = True
+    Intake(state).take(b"{}")
+    assert state.tracker.contracts["CL.NYMEX.front"].book.suspect
+
+
+def test_a_disk_that_does_not_work_is_another_cause() -> None:
+    error = SpoolError("no")
+    assert cause_of_refusal(error) is Cause.DISK_FULL
+    error.__cause__ = OSError(errno.EIO, "Input/output error")
+    assert cause_of_refusal(error) is Cause.SPOOL_DAMAGED
+
+
+def test_events_wait_for_a_full_disk_in_order_and_keep_their_stamps(
+    state: StreamerState, spool: Spool, disk: FullDisk, tmp_path: Path
+) -> None:
+    disk.full = True
+    state.session_is(Judgement(PodState.COMPETING, "c"))
+    after_event = time.time_ns()
+    state.journal.event(StreamEventKind.CONNECTED, connection=1)
+    intake = Intake(state)
+    intake.take(b"{}")
+    with pytest.raises(SpoolError):
+        state.journal.event_now(StreamEventKind.SUBSCRIBE_REQUESTED)
+    disk.full = False
+    intake.take(b"{}")
+    records = records_of(make_config(tmp_path))
+    kinds = [decode_event(r.payload).kind for r in records[:-1]]
+    assert kinds == ["session_changed", "connected", "frames_lost"]
+    assert records[0].received_ns <= after_event <= records[1].received_ns
+    assert records[-1].kind is RecordKind.FRAME
+
+
+def test_only_the_newest_of_too_many_events_wait(
+    state: StreamerState, disk: FullDisk, tmp_path: Path
+) -> None:
+    disk.full = True
+    for number in range(MOST_WAITING + 5):
+        state.journal.event(StreamEventKind.CONNECTED, connection=number)
+    disk.full = False
+    state.journal.catch_up()
+    events = events_of(make_config(tmp_path))
+    assert len(events) == MOST_WAITING
+    assert events[0].detail == {"events_dropped": 5}
+    assert events[1].detail == {}
 
 
 def test_only_a_changed_session_is_an_event(
@@ -116,27 +189,6 @@ def test_health_before_anything_happened(state: StreamerState) -> None:
     assert health.frames == FrameCounts()
     probes = state.probes()
     assert (probes.startup(), probes.live(), probes.ready()) == (True, True, False)
-
-
-def _stand_still() -> None:
-    time.sleep(0.4)
-
-
-async def test_a_stalled_loop_is_recorded_with_its_span(spool: Spool, tmp_path: Path) -> None:
-    watching = asyncio.create_task(watch_stalls(spool))
-    await asyncio.sleep(0)
-    begin = datetime.now(UTC)
-    _stand_still()
-    end = datetime.now(UTC)
-
-    def stalls() -> list[dict[str, str]]:
-        events = events_of(make_config(tmp_path))
-        return [e.detail for e in events if e.kind is StreamEventKind.LATE_STAMPS]
-
-    (stall,) = await asyncio.to_thread(wait_until, stalls, "the event")
-    watching.cancel()
-    assert datetime.fromisoformat(stall["begin"]) <= begin
-    assert datetime.fromisoformat(stall["end"]) >= end
 
 
 async def test_the_spool_is_synced_regularly(spool: Spool) -> None:
@@ -185,3 +237,24 @@ def test_contract_rows_wait_for_the_database(warehouse: ClickHouse, tmp_path: Pa
     wait_until(lambda: query(warehouse, "SELECT 1 FROM contracts"), "the row")
     rows.stop()
     assert query(warehouse, "SELECT count() FROM contracts") == [(1,)]
+
+
+def test_the_row_writer_survives_an_error_that_nobody_expected(
+    warehouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = RowWriter(warehouse, every=0.05)
+    broken = True
+    real = rows._insert
+
+    def insert(*arguments: object) -> None:
+        if broken:
+            raise ValueError("nobody expected this")
+        real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rows, "_insert", insert)
+    rows.observed(HEALTH)
+    rows.start()
+    wait_until(lambda: rows._failing, "a failed try")
+    broken = False
+    wait_until(lambda: query(warehouse, "SELECT 1 FROM heartbeats"), "a heartbeat")
+    rows.stop()

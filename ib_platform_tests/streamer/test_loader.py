@@ -7,13 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from ib_platform.config import ClickHouse, Limits
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.streamer.batches import MANIFEST_NAME, load_manifest
+from ib_platform.streamer.batches import MANIFEST_NAME, Part, load_manifest
 from ib_platform.streamer.segments import list_segments, list_torn, size_of
-from ib_platform.streamer.sender import retry_delay
+from ib_platform.streamer.sender import Sender, retry_delay
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
 from ib_platform_tests.streamer.flaky_proxy import FlakyProxy
@@ -262,6 +263,24 @@ def test_an_error_that_waiting_does_not_cure_blocks_and_skips_nothing(
     assert "UNKNOWN_TABLE" in (seen[0][1].last_error or "")
     assert loader.health().state == "idle"
     assert stored_seqs(warehouse, spool.run_id) == [0, 1]
+
+
+def test_the_same_trouble_is_said_once_whatever_its_query_id(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def insert(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise DatabaseError(f"Code: {60 if tries < 4 else 241}. (query id {tries})")
+
+    sender = Sender(ClickHouse(), lambda _: None, random.Random(1))
+    monkeypatch.setattr(sender, "_insert", insert)
+    sent = sender.send(Part("frames", "token", 1), None, lambda: tries < 6)  # type: ignore[arg-type]
+    assert not sent
+    assert sender.last_error == "Code: 241. (query id 6)"
+    assert [record.getMessage()[-2] for record in caplog.records] == ["1", "4"]
 
 
 def test_retries_back_off_with_jitter_up_to_a_cap() -> None:

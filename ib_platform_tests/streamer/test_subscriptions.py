@@ -149,6 +149,30 @@ def test_after_a_reconnect_everything_is_asked_for_again() -> None:
     assert _ladders(subscriptions.plan(60, {CL: LadderSight(59, True, False)})) == ["sbd+DU1+7"]
 
 
+def test_what_was_interrupted_is_asked_for_again_with_the_cause() -> None:
+    subscriptions = _open({CL: 7})
+    subscriptions.forget(Cause.COMPETING_LOGIN)
+    subscriptions.forget()
+    subscriptions.desire({CL: 7, ES: 8})
+    requests = [r for r in subscriptions.plan(1, {}) if r.requests_ladder]
+    assert [(r.contract, r.cause) for r in requests] == [(CL, Cause.COMPETING_LOGIN), (ES, None)]
+    subscriptions.forget()
+    requests = [r for r in subscriptions.plan(2, {}) if r.requests_ladder]
+    assert [r.cause for r in requests] == [None, None]
+
+
+def test_a_loss_renews_every_open_ladder_once() -> None:
+    subscriptions = _open({CL: 7, ES: 8})
+    sights = {CL: LadderSight(0.5, True, False), ES: LadderSight(0.5, True, False)}
+    subscriptions.renew(Cause.DISK_FULL)
+    requests = subscriptions.plan(1, sights)
+    assert [(r.text, r.cause) for r in requests] == [
+        ("sbd+DU1+7", Cause.DISK_FULL),
+        ("sbd+DU1+8", Cause.DISK_FULL),
+    ]
+    assert subscriptions.plan(2, sights) == []
+
+
 def test_the_farewell_ends_everything_that_was_asked_for() -> None:
     subscriptions = _open({CL: 7, ES: 8})
     assert _texts(subscriptions.farewell()) == ["ubd+DU1", "umd+7+{}", "umd+8+{}"]

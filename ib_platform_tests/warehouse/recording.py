@@ -125,7 +125,12 @@ class Recorder:
     ) -> None:
         if kind is StreamEventKind.SUBSCRIBE_REQUESTED and conid is not None:
             self.book(conid).subscription_requested()
-        elif kind is StreamEventKind.DISCONNECTED:
+        elif kind is StreamEventKind.FRAMES_LOST:
+            for book in self.books.values():
+                book.frame_lost()
+        elif kind is StreamEventKind.DISCONNECTED or (
+            kind is StreamEventKind.SESSION_CHANGED and cause is not None
+        ):
             for book in self.books.values():
                 book.disconnected()
         elif kind is StreamEventKind.UNSUBSCRIBED and conid is not None:

@@ -13,7 +13,7 @@ from ib_platform.config import ClickHouse, PlatformConfig
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.bars import BarSize
 from ib_platform.warehouse import build as build_module
-from ib_platform.warehouse.build import drop_leftovers
+from ib_platform.warehouse.build import Build, drop_leftovers
 from ib_platform.warehouse.compact import (
     build_open_date,
     dates_needing_revision,
@@ -173,6 +173,28 @@ def test_a_repeated_key_is_refused(
     assert not any(contents(client).values())
 
 
+@pytest.mark.parametrize("table", ["depth", "bars"])
+def test_a_row_that_comes_twice_is_refused(
+    client: Any,
+    config: PlatformConfig,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+) -> None:
+    insert_query = Build.insert_query
+
+    def inserted_twice(build: Build, target: str, sql: str, **extra: Any) -> None:
+        insert_query(build, target, sql, **extra)
+        if target == table:
+            stage = build.stages[target]
+            client.command(f"INSERT INTO {stage} SELECT * FROM {stage} LIMIT 1")
+
+    monkeypatch.setattr(Build, "insert_query", inserted_twice)
+    with pytest.raises(WarehouseError, match=f"{table} of 2026-11-18.* [12] keys repeated"):
+        finalize(client, config, DAY, now=EVENING)
+    assert not any(contents(client).values())
+
+
 def test_leftovers_of_today_may_belong_to_a_build_that_runs(client: Any) -> None:
     client.command("CREATE TABLE bars__stage_0123456789ab AS bars")
     assert drop_leftovers(client) == []
@@ -233,6 +255,17 @@ def test_every_query_loads_and_explains_itself() -> None:
         assert "-- Params:" in header, name
         assert "include" not in query(name)
         assert "anyLastForEach" not in header or name == "states", "one definition of depth"
+
+
+def test_a_query_may_take_the_place_of_an_included_one() -> None:
+    seconds = query("bars", states="states_of_depth")
+    longer = query("bars", states="states_of_depth", seconds="longer")
+    assert "1 AS size" in seconds
+    assert "[60, 300, 3600, 86400] AS size" in longer
+    assert "{depth:Identifier}" in seconds
+    assert "{depth:Identifier}" in longer
+    assert "{depth:Identifier}" not in query("bars", seconds="longer")
+    assert query("states") in seconds, "it may include what it replaces"
 
 
 def test_reading(client: Any, config: PlatformConfig, recorder: Recorder) -> None:

@@ -18,6 +18,7 @@ from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.gaps import (
     Evidence,
     Generation,
+    Loss,
     Run,
     Silence,
     Spell,
@@ -68,16 +69,19 @@ def evidence(spells: list[Spell], runs: list[Run] | None = None, **more: Any) ->
     return Evidence("alpha", spells, runs=runs or [], **fields)
 
 
-@given(expected=SPANS, followed=SPANS, silent=SPANS)
+@given(expected=SPANS, followed=SPANS, silent=SPANS, lost=SPANS)
 def test_gaps_are_what_was_expected_and_not_covered(
-    expected: list[Span], followed: list[Span], silent: list[Span]
+    expected: list[Span], followed: list[Span], silent: list[Span], lost: list[Span]
 ) -> None:
     spells = [spell(s.begin, s.end) for s in union(followed)]
     silences = [Silence(1, "r", s.begin, s.end) for s in union(silent)]
-    gaps = find_gaps(expected, evidence(spells, silences=silences, silent_after=3))
-    missing = covered(expected) - covered(followed)
+    losses = [Loss("r", s.begin, s.end, "disk_full") for s in lost]
+    gaps = find_gaps(expected, evidence(spells, silences=silences, losses=losses, silent_after=3))
+    missing = covered(expected) - (covered(followed) - covered(lost))
     quiet = [
-        s for s in intersection(intersection(silent, followed), expected) if s.end - s.begin > 3
+        s
+        for s in difference(intersection(intersection(silent, followed), expected), lost)
+        if s.end - s.begin > 3
     ]
     assert covered([Span(g.begin, g.end) for g in gaps]) == missing | covered(quiet)
     assert sum(g.end - g.begin for g in gaps) == len(missing | covered(quiet)), "disjoint"
@@ -109,6 +113,23 @@ def test_a_hole_is_explained_by_what_ended_before_it(
     spells = [spell(0, 10, **first), spell(20, 40, run="s")]
     (gap,) = find_gaps([Span(0, 40)], evidence(spells, runs))
     assert (gap.begin, gap.end, gap.cause) == (10, 20, cause)
+
+
+def test_lost_frames_are_a_gap_of_their_own_cause() -> None:
+    losses = [Loss("r", 10, 15, "disk_full"), Loss("r", 20, 25, "spool_damaged")]
+    gaps = find_gaps([Span(0, 40)], evidence([spell(0, 30)], losses=losses))
+    assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [
+        (10, 15, Cause.DISK_FULL),
+        (20, 25, Cause.SPOOL_DAMAGED),
+        (30, 40, Cause.UNKNOWN),
+    ]
+
+
+def test_what_one_pod_lost_another_may_have() -> None:
+    losses = [Loss("r", 10, 25, "disk_full")]
+    spells = [spell(0, 30), spell(20, 40, run="s")]
+    gaps = find_gaps([Span(0, 40)], evidence(spells, losses=losses))
+    assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [(10, 20, Cause.DISK_FULL)]
 
 
 def test_two_pods_cover_for_each_other() -> None:
@@ -201,6 +222,98 @@ def test_a_reconnection_inside_a_run(client: Any, config: PlatformConfig) -> Non
     assert stored_gaps(client) == [(62, 70, "session_lost")]
 
 
+def test_a_session_that_is_lost_over_an_open_websocket(client: Any, config: PlatformConfig) -> None:
+    """28 s, less than a silence needs: the event alone ends the ladder."""
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.event(NOON + 62 * SECOND, StreamEventKind.SESSION_CHANGED, "competing_login")
+    recorder.other(NOON + 70 * SECOND)
+    recorder.event(NOON + 89 * SECOND, StreamEventKind.SESSION_CHANGED)
+    stream(recorder, 90, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(62, 90, "competing_login")]
+
+
+def test_frames_that_a_full_disk_lost(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 30)
+    recorder.event(
+        NOON + 50 * SECOND,
+        StreamEventKind.FRAMES_LOST,
+        "disk_full",
+        lost_frames=7,
+        begin="2026-11-18T18:00:31+00:00",
+        end="2026-11-18T18:00:50+00:00",
+    )
+    stream(recorder, 55, 60)
+    recorder.event(NOON + 61 * SECOND, StreamEventKind.SUBSCRIBE_REQUESTED, "disk_full", 1)
+    stream(recorder, 65, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(31, 50, "disk_full")]
+    assert suspects(client) == [(31, 55, "disk_full")]
+    ((received, stored, lost),) = client.query(
+        "SELECT frames_received, frames_stored, frames_lost FROM quality_report"
+    ).result_rows
+    assert (received - 7, lost) == (stored, 7)
+
+
+def test_a_hole_in_a_damaged_spool(client: Any, config: PlatformConfig) -> None:
+    """Frames 4 to 6 were there once; the loader has stepped over what is left of them."""
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    for rows in (recorder.frames, recorder.ladders):
+        del rows[4:7]
+    damage = {"run_id": "r", "segment": 0, "offset": 99, "skipped_bytes": 300}
+    recorder.event(NOON + 70 * SECOND, StreamEventKind.SPOOL_TORN, "spool_damaged", **damage)
+    recorder.other(NOON + 61 * SECOND)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 1, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(15, 35, "spool_damaged")]
+    assert suspects(client) == [(15, 35, "spool_damaged")]
+
+
+def test_a_run_that_fell_says_why(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    first, second = Recorder("run-a"), Recorder("run-b")
+    stream(first, 0, 60)
+    first.event(NOON + 61 * SECOND, StreamEventKind.RUN_STOPPED, "streamer_died", error="Boom")
+    stream(second, 75, 120)
+    for recorder in (first, second):
+        recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(60, 75, "streamer_died")]
+
+
+def test_a_clock_step_is_a_suspect_window(client: Any, config: PlatformConfig) -> None:
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.event(
+        NOON + 40 * SECOND,
+        StreamEventKind.CLOCK_STEP,
+        "clock_step",
+        begin="2026-11-18T18:00:38+00:00",
+        end="2026-11-18T18:00:40+00:00",
+        step_ms=2000,
+    )
+    recorder.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    assert suspects(client) == [(38, 40, "clock_step")]
+
+
+def suspects(client: Any) -> list[tuple[float, float, str]]:
+    """Seconds after NOON of begin and end, and the cause, of every suspect window."""
+    rows = client.query(
+        "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end), cause "
+        "FROM suspect_windows ORDER BY begin"
+    ).result_rows
+    return [((b - NOON) / SECOND, (e - NOON) / SECOND, cause) for b, e, cause in rows]
+
+
 def test_a_silent_ladder(client: Any, config: PlatformConfig) -> None:
     assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
     recorder = Recorder("r")
@@ -278,15 +391,22 @@ def test_suspect_windows(client: Any, config: PlatformConfig) -> None:
     )
     recorder.insert(client)
     finalize(client, config, DAY, now=AFTER)
-    rows = client.query(
-        "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end), cause "
-        "FROM suspect_windows ORDER BY begin"
-    ).result_rows
-    assert [((b - NOON) / SECOND, (e - NOON) / SECOND, cause) for b, e, cause in rows] == [
-        (21, 25, "undecodable"),
-        (58.5, 60.9, "late_stamps"),
-    ]
+    assert suspects(client) == [(21, 25, "undecodable"), (58.5, 60.9, "late_stamps")]
     suspect = client.query(
         "SELECT toUnixTimestamp(bar_start) FROM bars WHERE bar_size = '1s' AND suspect ORDER BY 1"
     ).result_rows
     assert [start - NOON // SECOND for (start,) in suspect] == [60]
+
+
+def test_a_clock_set_back_leaves_an_empty_spell(client: Any, config: PlatformConfig) -> None:
+    recorder = Recorder("run-a")
+    recorder.ladder(NOON + 10 * SECOND, 1, full())
+    recorder.event(NOON + SECOND, StreamEventKind.DISCONNECTED, "session_lost")
+    recorder.ladder(NOON + 2 * SECOND, 1, full())
+    recorder.other(NOON + 20 * SECOND)
+    recorder.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    spells = client.query(
+        "SELECT epoch, toFloat64(end - begin) FROM spells ORDER BY epoch"
+    ).result_rows
+    assert spells == [(1, 0), (2, 18)]

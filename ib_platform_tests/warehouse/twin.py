@@ -37,8 +37,11 @@ def spells_of(recorder: Recorder) -> dict[tuple[int, int], TwinSpell]:
         if following is not None:
             end, by = following[0].at, "next_epoch"
         for event in recorder.events:
-            concerned = event.kind == "disconnected" or (
-                event.kind == "unsubscribed" and event.conid == conid
+            lost = event.kind == "session_changed" and event.cause is not None
+            concerned = (
+                lost
+                or event.kind == "disconnected"
+                or (event.kind == "unsubscribed" and event.conid == conid)
             )
             if concerned and event.after_seq > last.seq:
                 if following is None or event.at <= following[0].at:

@@ -1,0 +1,138 @@
+"""When frames may bear a wrong time: stalls, steps of the clock, late heartbeats.
+
+A ladder has no time of its own, so a late stamp is a wrong time (design section 4). The judgements
+are pure; ``watch_clocks`` feeds them with the process's own clocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.streamer.journal import Journal
+
+logger = logging.getLogger(__name__)
+STALL = 0.25
+"""A stall of the event loop over this many seconds makes stamps late."""
+STEP = 0.5
+"""Wall clock and monotonic clock may differ by this many seconds over one look."""
+LATE_HEARTBEAT = 1.0
+"""A heartbeat this many seconds later than the fastest of late makes stamps late."""
+IMPLAUSIBLE = 30.0
+"""A connection without a message for so long is given up, so what seems later than this is a
+server whose clock was set: the minimum begins anew."""
+_REMEMBERED = 600.0
+_LOOK = 0.05
+_NANOS = 1_000_000_000
+_NANOS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One look at both clocks, in nanoseconds."""
+
+    wall: int
+    monotonic: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """[begin, end] (ns since 1970) in which a stamp may be wrong."""
+
+    kind: StreamEventKind
+    cause: Cause
+    begin: int
+    end: int
+    figures: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """The event's detail: the span in ISO 8601 UTC, and the figures."""
+        return {
+            "begin": datetime.fromtimestamp(self.begin / _NANOS, UTC).isoformat(),
+            "end": datetime.fromtimestamp(self.end / _NANOS, UTC).isoformat(),
+            **self.figures,
+        }
+
+
+def judge_look(before: Moment, after: Moment, planned: float) -> list[Doubt]:
+    """What two looks tell that should lie ``planned`` seconds apart."""
+    passed = after.monotonic - before.monotonic
+    late = passed / _NANOS - planned
+    step = (after.wall - before.wall) - passed
+    span = min(before.wall, after.wall), max(before.wall, after.wall)
+    doubts = []
+    if late > STALL:
+        figures = {"stall_ms": round(late * 1000)}
+        doubts.append(Doubt(StreamEventKind.LATE_STAMPS, Cause.LATE_STAMPS, *span, figures))
+    if abs(step) > STEP * _NANOS:
+        figures = {"step_ms": round(step / _NANOS_PER_MS)}
+        doubts.append(Doubt(StreamEventKind.CLOCK_STEP, Cause.CLOCK_STEP, *span, figures))
+    return doubts
+
+
+class HeartbeatWatch:
+    """Compares each heartbeat's way with the fastest one of the last ten minutes.
+
+    The minimum forgets, because two clocks that drift apart are not late.
+    """
+
+    def __init__(self) -> None:
+        self._offsets: deque[tuple[int, int]] = deque()
+
+    def restart(self) -> None:
+        """Forget: the own clock was set."""
+        self._offsets.clear()
+
+    def arrived(self, sent_ms: int, at: Moment) -> Doubt | None:
+        """Take a heartbeat (``sent_ms``: the server's clock); a Doubt when it came late."""
+        offsets = self._offsets
+        offset = at.wall - sent_ms * _NANOS_PER_MS
+        while offsets and at.monotonic - offsets[0][0] > _REMEMBERED * _NANOS:
+            offsets.popleft()
+        fastest = min((known for _, known in offsets), default=offset)
+        late = offset - fastest
+        if late > IMPLAUSIBLE * _NANOS:
+            self.restart()
+            late = 0
+        offsets.append((at.monotonic, offset))
+        if late <= LATE_HEARTBEAT * _NANOS:
+            return None
+        figures = {"heartbeat_late_ms": round(late / _NANOS_PER_MS)}
+        cause = Cause.LATE_STAMPS
+        return Doubt(StreamEventKind.LATE_STAMPS, cause, at.wall - late, at.wall, figures)
+
+
+def record_doubt(journal: Journal, doubt: Doubt) -> None:
+    """Say it in the log and in the record."""
+    detail = doubt.detail
+    logger.warning("stamps are not to be trusted (%s): %s", doubt.cause.value, detail)
+    journal.event(doubt.kind, cause=doubt.cause, detail=detail)
+
+
+def look_at_clocks() -> Moment:
+    return Moment(time.time_ns(), time.monotonic_ns())
+
+
+async def watch_clocks(
+    journal: Journal,
+    heartbeats: HeartbeatWatch,
+    look: Callable[[], Moment] = look_at_clocks,
+) -> None:
+    """Record stalls of the event loop and steps of the wall clock, until cancelled."""
+    before = look()
+    while True:
+        await asyncio.sleep(_LOOK)
+        after = look()
+        for doubt in judge_look(before, after, _LOOK):
+            if doubt.kind is StreamEventKind.CLOCK_STEP:
+                heartbeats.restart()
+            record_doubt(journal, doubt)
+        before = after

@@ -1,0 +1,134 @@
+"""A proof in several questions: what is final, what is asked again, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ib_platform.errors import LiveAccountError
+from ib_platform.ibkr.messages import Welcome
+from ib_platform.ibkr.proof import (
+    ACCOUNTS_PAUSE,
+    TRIES,
+    VALIDATE_PAUSE,
+    PaperProof,
+    require_paper_welcome,
+)
+from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
+from ib_platform.ibkr.tls import client_ssl_context
+from ib_platform_tests.ibkr.tiny_gateway import TinyGateway, logged_in, tiny_gateway
+
+PAPER = (200, {"LOGIN_TYPE": 2, "RESULT": True})
+ACCOUNTS = (200, {"accounts": ["DU1000001"], "isPaper": True})
+EMPTY = (200, "")
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[TinyGateway]:
+    async with tiny_gateway(tmp_path) as gateway:
+        gateway.answers = logged_in(2, True, "DU1000001")
+        yield gateway
+
+
+@pytest.fixture
+async def client(gateway: TinyGateway) -> AsyncIterator[GatewayClient]:
+    async with GatewayClient(gateway.port, client_ssl_context(gateway.certificate)) as client:
+        yield client
+
+
+def _asked(gateway: TinyGateway, path: str) -> int:
+    return [asked for _, asked, _ in gateway.requests].count(path)
+
+
+async def test_a_proof_asks_once(gateway: TinyGateway, client: GatewayClient) -> None:
+    proof = PaperProof("DU1000001", "alpha")
+    assert await proof.login_is_paper(client, 0)
+    assert _asked(gateway, "/iserver/accounts") == 0
+    assert [await proof.is_proven(client, now) for now in range(3)] == [True] * 3
+    assert _asked(gateway, "/sso/validate") == _asked(gateway, "/iserver/accounts") == 1
+    proof.forget()
+    assert await proof.is_proven(client, 3)
+    assert _asked(gateway, "/sso/validate") == 2
+
+
+async def test_an_empty_answer_is_asked_again_after_a_pause(
+    gateway: TinyGateway, client: GatewayClient
+) -> None:
+    gateway.answers["/sso/validate"] = [EMPTY, PAPER]
+    gateway.answers["/iserver/accounts"] = [EMPTY, EMPTY, ACCOUNTS]
+    proof = PaperProof("DU1000001", "alpha")
+    assert not await proof.is_proven(client, 0)
+    assert not await proof.is_proven(client, VALIDATE_PAUSE - 1)
+    assert _asked(gateway, "/sso/validate") == 1
+    now = VALIDATE_PAUSE
+    assert not await proof.is_proven(client, now)
+    assert not await proof.is_proven(client, now + ACCOUNTS_PAUSE / 2)
+    assert _asked(gateway, "/iserver/accounts") == 1
+    assert not await proof.is_proven(client, now + ACCOUNTS_PAUSE)
+    assert await proof.is_proven(client, now + 2 * ACCOUNTS_PAUSE)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "word"),
+    [
+        ("/sso/validate", EMPTY, "LOGIN_TYPE None"),
+        ("/sso/validate", (200, {"LOGIN_TYPE": 2, "RESULT": False}), "RESULT false"),
+        ("/iserver/accounts", EMPTY, "isPaper None"),
+        ("/iserver/accounts", (200, {"accounts": [], "isPaper": True}), "does not see"),
+    ],
+)
+async def test_what_is_never_said_is_final_after_some_tries(
+    gateway: TinyGateway, client: GatewayClient, path: str, answer: Any, word: str
+) -> None:
+    gateway.answers[path] = answer
+    proof = PaperProof("DU1000001", "alpha")
+    for number in range(TRIES - 1):
+        assert not await proof.is_proven(client, number * VALIDATE_PAUSE)
+    with pytest.raises(LiveAccountError, match=word):
+        await proof.is_proven(client, TRIES * VALIDATE_PAUSE)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/sso/validate", (200, {"LOGIN_TYPE": 1, "RESULT": True})),
+        ("/sso/validate", (200, {"LOGIN_TYPE": 1, "RESULT": False})),
+        ("/iserver/accounts", (200, {"accounts": ["DU1000001"], "isPaper": False})),
+        ("/iserver/accounts", (200, {"isPaper": False})),
+        ("/iserver/accounts", (200, {"accounts": ["U7"]})),
+        ("/iserver/accounts", (200, {"accounts": ["DU2"], "isPaper": True})),
+    ],
+)
+async def test_evidence_of_another_login_is_final_at_once(
+    gateway: TinyGateway, client: GatewayClient, path: str, answer: Any
+) -> None:
+    gateway.answers[path] = answer
+    with pytest.raises(LiveAccountError, match="not provably a paper login"):
+        await PaperProof("DU1000001", "alpha").is_proven(client, 0)
+    assert _asked(gateway, path) == 1
+
+
+async def test_a_failed_question_proves_nothing(
+    gateway: TinyGateway, client: GatewayClient
+) -> None:
+    gateway.answers["/sso/validate"] = [(503, ""), PAPER]
+    proof = PaperProof("DU1000001", "alpha")
+    with pytest.raises(GatewayCallError):
+        await proof.is_proven(client, 0)
+    assert await proof.is_proven(client, VALIDATE_PAUSE)
+
+
+@pytest.mark.parametrize(
+    "welcome", [Welcome(None), Welcome(True), Welcome(True, "PaperA01"), Welcome(None, "papera01")]
+)
+def test_a_welcome_that_contradicts_nothing(welcome: Welcome) -> None:
+    require_paper_welcome(welcome, "papera01", "alpha")
+
+
+@pytest.mark.parametrize("welcome", [Welcome(False, "papera01"), Welcome(True, "live01")])
+def test_a_welcome_of_another_login_is_refused(welcome: Welcome) -> None:
+    with pytest.raises(LiveAccountError):
+        require_paper_welcome(welcome, "papera01", "alpha")

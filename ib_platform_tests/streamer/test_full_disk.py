@@ -1,0 +1,138 @@
+"""A disk that is really full: a small tmpfs, emptied by nothing but loading."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ib_platform.config import ClickHouse, Limits
+from ib_platform.errors import SpoolError
+from ib_platform.states import StreamEventKind
+from ib_platform.streamer.loader import Loader
+from ib_platform.streamer.reserve import RESERVE_BYTES, RESERVE_NAME, Reserve, no_room
+from ib_platform.streamer.segments import list_segments, size_of
+from ib_platform.streamer.spool import Spool
+from ib_platform_tests.streamer.spools import (
+    BASE_NS,
+    SMALL,
+    died_run,
+    events,
+    open_spool,
+    stored_seqs,
+)
+from ib_platform_tests.support import capture_ladder_payloads
+
+SIZE = 3 * RESERVE_BYTES
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def _fill(spool: Spool) -> int:
+    """Append frames until the disk refuses one; how many it took."""
+    payloads = capture_ladder_payloads()
+    for taken in itertools.count():
+        payload = payloads[taken % len(payloads)]
+        try:
+            spool.append_frame(BASE_NS + taken, time.monotonic_ns(), 1, payload)
+        except SpoolError as error:
+            reason = error
+            break
+    assert no_room(reason)
+    return taken
+
+
+def _occupy(file: Path, size: int = 2 * SIZE) -> None:
+    """Write zeros: so many, or until the disk is full."""
+    with file.open("wb") as stream, suppress(OSError):
+        for _ in range(size // 4096):
+            os.write(stream.fileno(), bytes(4096))
+
+
+@pytest.mark.parametrize("segment_bytes", [64 * 1024, 16 * 1024**2])
+def test_loading_frees_a_full_disk(
+    small_disk: Path, warehouse: ClickHouse, segment_bytes: int
+) -> None:
+    spool = open_spool(small_disk / "spool", segment_bytes=segment_bytes)
+    taken = _fill(spool)
+    assert taken > 1000
+    # The last bytes that a frame could not use, so that a manifest finds nothing at all.
+    filler = small_disk / "filler"
+    _occupy(filler)
+    loader = Loader(spool, warehouse, Limits(load_rows=2000))
+    assert loader.drain(120)
+    assert stored_seqs(warehouse, spool.run_id) == list(range(taken))
+    filler.unlink()
+    assert size_of(spool.folder / RESERVE_NAME) == RESERVE_BYTES
+    assert len(list_segments(spool.folder)) == 1
+    assert spool.append_frame(BASE_NS, 1, 1, b"{}") == taken
+    spool.close()
+
+
+def test_a_full_disk_is_no_reason_not_to_start(small_disk: Path, warehouse: ClickHouse) -> None:
+    folder = small_disk / "spool"
+    payloads = list(capture_ladder_payloads())
+    dead = died_run(folder, payloads)
+    filler = small_disk / "filler"
+    _occupy(filler)
+    spool = open_spool(folder)
+    with pytest.raises(SpoolError, match="needed to load the spool"):
+        spool.append_frame(BASE_NS, 1, 1, payloads[0])
+    assert Loader(spool, warehouse, SMALL).drain(120)
+    assert stored_seqs(warehouse, dead) == list(range(len(payloads)))
+    assert len(events(warehouse, StreamEventKind.RUN_RECOVERED.value)) == 1
+    filler.unlink()
+    time.sleep(1.1)  # The reserve is tried again once a second.
+    assert spool.append_frame(BASE_NS, 1, 1, payloads[0]) == 0
+    spool.close()
+
+
+def test_a_reserve_is_made_given_up_and_made_again(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path, 8192)
+    assert not reserve.give_up()
+    assert reserve.ensure()
+    assert size_of(tmp_path / RESERVE_NAME) == 8192
+    assert reserve.give_up()
+    assert reserve.given_up
+    assert not (tmp_path / RESERVE_NAME).exists()
+    assert reserve.ensure()
+    assert not reserve.given_up
+
+
+def test_a_reserve_that_finds_no_room_leaves_nothing(small_disk: Path) -> None:
+    reserve = Reserve(small_disk, SIZE * 2)
+    assert not reserve.ensure()
+    assert reserve.given_up
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_that_stays_full_is_not_filled_with_segments(
+    small_disk: Path, warehouse: ClickHouse
+) -> None:
+    spool = open_spool(small_disk / "spool")
+    spool.append_event(StreamEventKind.RUN_STARTED)
+    filler = small_disk / "filler"
+    _occupy(filler)
+    spool.reserve.give_up()
+    _occupy(small_disk / "more", SIZE // 4)
+    loader = Loader(spool, warehouse, SMALL)
+    for _ in range(3):
+        assert loader.drain(60)
+        assert len(list_segments(spool.folder)) == 1
+    assert list_segments(spool.folder)[0].number == 1
+    spool.close()
