@@ -18,7 +18,10 @@ import pytest
 from ib_platform.config import ClickHouse
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
+from ib_platform_tests.budgets import pytest_terminal_summary
 from ib_platform_tests.warehouse.server import EmbeddedServer
+
+__all__ = ["pytest_terminal_summary"]
 
 SERVER_VARIABLE = "IB_PLATFORM_TEST_CLICKHOUSE_URL"
 

@@ -1,0 +1,48 @@
+"""Seconds that each folder of tests may take on 2 cores, printed beside what it took.
+
+`make test` stays under 20 minutes. A folder over its budget is printed, not failed: a slow machine
+is no defect. Who adds slow tests raises the budget here, knowingly, or moves them to `long`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import PurePath
+
+import pytest
+
+BUDGETS = {
+    "(top)": 30,
+    "demo": 30,
+    "e2e": 420,
+    "faults": 90,
+    "fleet": 60,
+    "gateway": 60,
+    "ibkr": 30,
+    "marketdata": 20,
+    "orchestration": 60,
+    "simulator": 90,
+    "streamer": 180,
+    "warehouse": 180,
+}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    spent: dict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[folder_of(report.nodeid)] += report.duration
+    if not spent:
+        return
+    terminalreporter.section("seconds by folder (budget)")
+    for folder, seconds in sorted(spent.items()):
+        budget = BUDGETS.get(folder, 0)
+        over = "  over its budget" if seconds > budget else ""
+        terminalreporter.write_line(f"{folder:14} {seconds:7.1f}  ({budget}){over}")
+
+
+def folder_of(nodeid: str) -> str:
+    """First folder below ``ib_platform_tests``, ``(top)`` for its own files."""
+    parts = PurePath(nodeid.partition("::")[0]).parts
+    return parts[1] if len(parts) > 2 else "(top)"
