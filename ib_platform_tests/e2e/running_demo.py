@@ -69,6 +69,7 @@ class RunningDemo:
             self.end()
             raise
         self.seconds_to_streaming = time.monotonic() - began
+        self.wait(self._demo_has_seen_it, "the demo to say so")
         return self
 
     def __exit__(
@@ -159,6 +160,11 @@ class RunningDemo:
             if ours and process.pid != self.pid:
                 found.append(words)
         return found
+
+    def _demo_has_seen_it(self) -> bool:
+        """The demo looks once a second, so it may know later than we."""
+        said = self.said
+        return all(f"pod {user.name} is STREAMING" in said for user in self.config.paper_users)
 
     def _all_streaming(self) -> bool:
         return all(self.streaming_run(user.name) for user in self.config.paper_users)
