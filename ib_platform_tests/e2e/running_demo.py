@@ -48,6 +48,7 @@ class RunningDemo:
     """
 
     def __init__(self, folder: Path, *, ui: bool = False, arguments: Sequence[str] = ()) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder / "demo"
         self.json_file = folder / "summary.json"
         self.log_file = folder / "demo.log"

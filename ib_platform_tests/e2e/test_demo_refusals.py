@@ -134,7 +134,7 @@ def test_stop_and_a_closed_terminal_end_a_running_demo_in_order(tmp_path: Path) 
         assert demo.wait_for_end() == 0, demo.said
         assert "starting it again" not in demo.said
         assert demo.survivors() == []
-    with RunningDemo(tmp_path) as demo:
+    with RunningDemo(tmp_path / "second") as demo:
         psutil.Process(demo.pid).send_signal(signal.SIGHUP)
         assert demo.wait_for_end() == 0, demo.said
         assert demo.survivors() == []
