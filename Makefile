@@ -12,7 +12,8 @@ demo: venv  ## the whole system on this machine; FOR=120 ends by itself
 	$(BIN)/ib-platform demo $(if $(FOR),--for $(FOR) --json .ib_platform/demo.json) $(ARGS)
 
 dev: venv  ## Dagster alone, with your ib_platform.yaml
-	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.ib_platform/dagster_home}" $(BIN)/python -m ib_platform.demo.dagster_home && DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.ib_platform/dagster_home}" $(BIN)/dg dev
+	@export VIRTUAL_ENV="$(CURDIR)/.venv" DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.ib_platform/dagster_home}"; \
+	$(BIN)/python -m ib_platform.demo.dagster_home && $(BIN)/dg dev $(ARGS)
 
 test: venv  ## everything that stays under 20 minutes on 2 cores
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
@@ -21,7 +22,7 @@ test-long: venv  ## what takes longer
 	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
 
 check: venv  ## lint, types, Dagster definitions
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/dg check defs
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/dg check defs
 
 bench: venv  ## prints figures, asserts nothing about time
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -32,8 +33,8 @@ shots: venv  ## screenshots of a running demo into docs/ (needs Debian's chromiu
 stop: venv  ## end what a demo left running
 	$(BIN)/ib-platform stop --config .ib_platform/demo/ib_platform.yaml
 
-clean:  ## remove what the demo, tests and builds wrote; keeps .venv
-	rm -rf .ib_platform build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove what the demo, tests and builds wrote; keeps .venv and every other spool
+	rm -rf .ib_platform/demo .ib_platform/demo.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 venv:
 	@cmp -s constraints.txt .venv/constraints.installed || { \

@@ -74,6 +74,7 @@ def start_detached(
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
         ],
         setsid=True,
         # The starter may be a run or a server with its own ideas about signals.
@@ -87,6 +88,20 @@ def start_detached(
     while not (_carries(process, mark) or gone(process)) and time.monotonic() < end:
         time.sleep(_POLL)
     return ProcessRecord(pid, created, mark, list(command))
+
+
+def _inheritable() -> list[int]:
+    """Descriptors above 2 that a child would inherit: pipes of whoever started us (a Dagster run
+    holds several), which a detached process would keep open for as long as it lives."""
+    numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    found = []
+    for number in numbers:
+        try:
+            if number > 2 and os.get_inheritable(number):
+                found.append(number)
+        except OSError:
+            continue  # the descriptor of the listing itself
+    return found
 
 
 def record_of_self(mark: str) -> ProcessRecord:

@@ -73,7 +73,13 @@ def _coverage_reasons(facts: Facts, thresholds: Thresholds) -> list[str]:
         limit, word = thresholds.coverage_floor, "low coverage"
     # Rounded down: 99.4999 % must not read as 99.5 %.
     shown = int(coverage * 100_000) / 1000
-    return [f"{word}: {shown:.3f} % of the expected time, less than {limit:.1%}"]
+    expected = [
+        f"{length:.3f} s of {cause}"
+        for cause, length in sorted(facts.gap_seconds_by_cause.items())
+        if cause in thresholds.expected_causes
+    ]
+    why = f" ({', '.join(expected)})" if expected else ""
+    return [f"{word}: {shown:.3f} % of the expected time, less than {limit:.1%}{why}"]
 
 
 def _gap_reasons(facts: Facts, thresholds: Thresholds) -> list[str]:

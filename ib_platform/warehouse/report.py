@@ -120,7 +120,7 @@ def _contract_day(
     around: Surroundings,
     thresholds: Thresholds,
 ) -> ContractDay:
-    until = _horizon(evidence.paper_user, span, around, thresholds)
+    until = _horizon(evidence, span, around, thresholds)
     assigned = expected_spans(contract, around.generations, evidence.spells, span.end)
     calendar = around.calendars.get(contract, CalendarName.CME_GLOBEX)
     market = [Span(to_ns(b), to_ns(e)) for b, e in open_spans(calendar, span.trade_date)]
@@ -138,19 +138,28 @@ def _contract_day(
 
 
 def _horizon(
-    paper_user: str | None, span: DateSpan, around: Surroundings, thresholds: Thresholds
+    evidence: Evidence, span: DateSpan, around: Surroundings, thresholds: Thresholds
 ) -> int:
-    """Until when data are known. A live run is known until its own last frame."""
+    """Until when data are known. A live run is known until its own last frame.
+
+    Where its ladder is still followed, that is the end of the ladder's spell: frames that arrived
+    between the query of the spells and the query of the runs belong to the next build.
+    """
     if not span.is_open:
         return span.end
     newest = around.newest
     if newest is None:
         return span.begin
-    own = [run for run in around.runs if run.paper_user == paper_user]
+    own = [run for run in around.runs if run.paper_user == evidence.paper_user]
     if own:
         last = max(own, key=lambda run: (run.first_at, run.run_id))
         if not last.stopped and newest - last.last_at <= thresholds.tail_slack * SECOND:
-            return last.last_at
+            followed = [
+                spell.end
+                for spell in evidence.spells
+                if spell.run_id == last.run_id and spell.ended_by == "run_end"
+            ]
+            return max(followed, default=last.last_at)
     return newest
 
 

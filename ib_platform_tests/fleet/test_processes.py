@@ -127,3 +127,18 @@ def test_stop_kills_what_does_not_listen(tmp_path: Path, mark: str) -> None:
 
 def test_stopping_nothing_is_harmless() -> None:
     assert processes.stop([], deadline=1) == []
+
+
+def test_a_detached_process_holds_no_pipe_of_its_starter(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    code = "import os, time; print(os.listdir('/proc/self/fd'), flush=True); time.sleep(600)"
+    log = tmp_path / "program.log"
+    record = processes.start_detached([sys.executable, "-c", code], log, f"{tmp_path}:pipes")
+    try:
+        os.close(write)
+        assert os.read(read, 1) == b"", "the end of the pipe is seen although the process lives"
+        assert processes.find(record) is not None
+    finally:
+        os.close(read)
+        processes.stop(processes.marked(record.mark), deadline=5)
