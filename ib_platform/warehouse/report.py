@@ -120,7 +120,7 @@ def _contract_day(
     around: Surroundings,
     thresholds: Thresholds,
 ) -> ContractDay:
-    until = _horizon(evidence, span, around, thresholds)
+    until = data_known_until(evidence, span, around, thresholds)
     assigned = expected_spans(contract, around.generations, evidence.spells, span.end)
     calendar = around.calendars.get(contract, CalendarName.CME_GLOBEX)
     market = [Span(to_ns(b), to_ns(e)) for b, e in open_spans(calendar, span.trade_date)]
@@ -137,7 +137,7 @@ def _contract_day(
     )
 
 
-def _horizon(
+def data_known_until(
     evidence: Evidence, span: DateSpan, around: Surroundings, thresholds: Thresholds
 ) -> int:
     """Until when data are known. A live run is known until its own last frame.

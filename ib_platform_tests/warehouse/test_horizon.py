@@ -1,0 +1,47 @@
+"""Until when an open date is judged: never further than what its spells were read from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from ib_platform.warehouse.gaps import Evidence, Run, Spell
+from ib_platform.warehouse.inputs import Surroundings
+from ib_platform.warehouse.quality import Thresholds
+from ib_platform.warehouse.report import DateSpan, data_known_until
+from ib_platform.warehouse.spans import SECOND
+
+SPAN = DateSpan(date(2026, 11, 23), 0, 86_400 * SECOND, is_open=True)
+MINE = Run("alpha", "alpha-1", 10 * SECOND, 100 * SECOND)
+OTHER = Run("beta", "beta-1", 10 * SECOND, 105 * SECOND)
+SPELL = Spell(7, "alpha", "alpha-1", 1, 11 * SECOND, 99 * SECOND, 99 * SECOND, "run_end", None)
+
+
+def until(span: DateSpan, runs: list[Run], spells: list[Spell]) -> int:
+    around = Surroundings(runs, {}, [], [], [], [], {}, {})
+    evidence = Evidence("alpha", spells, [], runs, [], 30 * SECOND)
+    return data_known_until(evidence, span, around, Thresholds()) // SECOND
+
+
+def test_frames_that_came_between_two_queries_are_no_gap() -> None:
+    assert until(SPAN, [MINE, OTHER], [SPELL]) == 99, "the spell was read before the run"
+
+
+def test_a_live_run_whose_ladder_ended_is_known_until_its_last_frame() -> None:
+    ended = replace(SPELL, ended_by="disconnected", cause="disconnected")
+    assert until(SPAN, [MINE, OTHER], [ended]) == 100
+    assert until(SPAN, [MINE, OTHER], []) == 100
+
+
+@pytest.mark.parametrize(
+    "run", [replace(MINE, stopped=True), replace(MINE, last_at=60 * SECOND)], ids=str
+)
+def test_a_run_that_ended_or_fell_silent_is_missed_until_the_newest_frame(run: Run) -> None:
+    assert until(SPAN, [run, OTHER], [SPELL]) == 105
+
+
+def test_a_closed_date_is_judged_to_its_end_and_an_empty_one_not_at_all() -> None:
+    assert until(replace(SPAN, is_open=False), [MINE], [SPELL]) == 86_400
+    assert until(SPAN, [], []) == 0
