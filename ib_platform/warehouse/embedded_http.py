@@ -33,6 +33,7 @@ from ib_platform.warehouse.sql_text import (
     InsertHead,
     find_format,
     find_insert_head,
+    first_word,
     is_read,
     split_statements,
     tokens,
@@ -156,7 +157,9 @@ class Endpoint:
         accepted = request.headers.get("Accept-Encoding", "") if options.compress else ""
         encoder = encoder_for(accepted)
         kill = asked.query_id if reads else None
-        if reads and not options.wait_end and output in STREAMED_FORMATS:
+        # The engine streams SELECT only: SHOW, DESCRIBE and EXISTS answer whole.
+        selects = reads and first_word(text) in ("SELECT", "WITH")
+        if selects and not options.wait_end and output in STREAMED_FORMATS:
             return await self._stream(request, asked, sql, text, output, encoder)
         async with self._threads.lease(asked.options, text, asked.query_id) as handle:
             body, counts = await self._threads.call_killing(

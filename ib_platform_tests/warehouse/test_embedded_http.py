@@ -62,6 +62,23 @@ def test_ping_needs_no_password(warehouse: ClickHouse) -> None:
     assert _ask(warehouse, path="/ping", method="GET", headers={}) == (200, None, b"Ok.\n")
 
 
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        (b"SHOW TABLES LIKE 'gaps'", b"gaps\n"),
+        (b"EXISTS TABLE gaps", b"1\n"),
+        (b"DESCRIBE TABLE heartbeats", b"at\t"),
+        (b"SHOW DATABASES LIKE 'system'", b"system\n"),
+    ],
+)
+def test_what_a_person_types_first_needs_no_format(
+    warehouse: ClickHouse, statement: bytes, answer: bytes
+) -> None:
+    status, code, body = _ask(warehouse, statement)
+    assert (status, code) == (200, None), body
+    assert body.startswith(answer)
+
+
 def test_the_default_format_is_tab_separated(warehouse: ClickHouse) -> None:
     assert _ask(warehouse, b"SELECT 1, 'a'")[2] == b"1\ta\n"
     assert _ask(warehouse, b"SELECT 1 AS x", default_format="JSONEachRow")[2] == b'{"x":1}\n'
