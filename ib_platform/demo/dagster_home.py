@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-from ib_platform.errors import ConfigurationError
+from ib_platform.errors import ConfigurationError, PlatformError
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout: holds pyproject.toml with [tool.dg], dagster.yaml and workspace.yaml."""
@@ -22,7 +23,23 @@ def prepare_dagster_home(home: Path) -> Path:
         )
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(template, home / "dagster.yaml")
+    _create_storage(home.resolve())
     return home.resolve()
+
+
+def _create_storage(home: Path) -> None:
+    """Create Dagster's databases before its programs start: when two of them create the same
+    SQLite file at once, its schema version is written twice and the daemon never recovers."""
+    code = (
+        "from dagster import DagsterInstance; instance = DagsterInstance.get(); "
+        "instance.get_runs(limit=1); instance.all_instigator_state(); "
+        "instance.dispose()"
+    )
+    environment = {**os.environ, "DAGSTER_HOME": str(home)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise PlatformError(f"{home}: Dagster cannot create its storage:\n{done.stderr[-2000:]}")
 
 
 def dagster_commands(*, ui_port: int | None, code_server_port: int, home: Path) -> list[list[str]]:
