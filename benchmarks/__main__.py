@@ -1,6 +1,6 @@
 """`make bench`: run the named benchmarks, or those that need no running demo.
 
-python -m benchmarks                  # decode_spool, rebuild, storage, then the demo's figures
+python -m benchmarks                  # all of them, one after the other
 python -m benchmarks rebuild storage
 """
 
@@ -13,13 +13,15 @@ from datetime import date
 
 import psutil
 
-from benchmarks import decode_spool, demo_figures, rebuild, storage
+from benchmarks import calibration, decode_spool, demo_figures, rebuild, simulator, storage
 
 BENCHMARKS = {
     "decode_spool": decode_spool.run,
     "rebuild": rebuild.run,
     "storage": storage.run,
     "demo": demo_figures.run,
+    "calibration": calibration.run,
+    "simulator": simulator.run,
 }
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from ib_platform import __version__
-from ib_platform.config import CONFIG_VARIABLE, PlatformConfig, load_config
+from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.errors import PlatformError
+from ib_platform.simulator.cli import simulate
+from ib_platform.simulator.fault_cli import fault
 
 _CONFIG = click.option(
     "--config",
@@ -41,6 +43,10 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="ib-platform")
 def main() -> None:
     """A durable record of futures order-book depth from Interactive Brokers."""
+
+
+main.add_command(simulate)
+main.add_command(fault)
 
 
 def _log_to_stderr() -> None:
@@ -115,52 +121,21 @@ def gateway(config_file: Path | None, paper_user: str) -> None:
 @main.command()
 @_CONFIG
 @_PAPER_USER
-@click.option("--port", type=_PORT, help="Other TLS port than the paper user's gateway_port.")
-@click.option("--certificate", type=_FILE, help="Certificate to present; made if missing.")
-@click.option("--private-key", type=_FILE, help="Its private key.")
-@click.option("--replay", type=_FILE, help="Play a recorded capture instead of a market.")
-@click.option("--speed", type=_POSITIVE, help="Time scale of the replay.")
-@click.option("--max-pause", type=_POSITIVE, help="Longest pause of the replay, in seconds.")
-@click.option("--parent-pid", type=int, hidden=True, help="End when this process ends.")
-def simulate(
-    config_file: Path | None,
-    paper_user: str,
-    port: int | None,
-    certificate: Path | None,
-    private_key: Path | None,
-    replay: Path | None,
-    speed: float | None,
-    max_pause: float | None,
-    parent_pid: int | None,
-) -> None:
-    """Simulate IBKR as one paper user's gateway shows it."""
-    from ib_platform.paths import PodPaths
-    from ib_platform.simulator.app import serve
+@click.option("--out", type=_FILE, required=True, help="New capture, .jsonl or .jsonl.gz.")
+@click.option("--for", "duration", help="How long, like 90s, 10m or 2h; else until stopped.")
+@click.option("--symbols", help="Products, like CL,ES; else the paper user's contracts.")
+@click.option("--fields", help="Quote fields, like 31,84,86; else those that we record.")
+@click.option("--url", help="Another gateway of this machine, like https://127.0.0.1:5000.")
+@click.option("--certificate", type=_FILE, help="Its certificate (PEM); nothing else is trusted.")
+@click.option("--experiment", "experiments", multiple=True, metavar="NAME",
+              help="multiplex, expiry, ubd, resubscribe, second_websocket.")  # fmt: skip
+def record(config_file: Path | None, paper_user: str, **options: Any) -> None:
+    """Record what a gateway says, masked, into a capture that can be played again."""
+    from ib_platform.recorder.app import run
+    from ib_platform.recorder.options import record_options
 
     _log_to_stderr()
-    config = load_config(config_file)
-    if replay is not None:
-        wanted = {"replay": replay, "replay_paper_user": paper_user}
-        config = _with_simulator(config, wanted)
-    changes = {"speed": speed, "max_pause": max_pause}
-    config = _with_simulator(config, {k: v for k, v in changes.items() if v is not None})
-    paths = PodPaths(config.runtime.state_dir, paper_user)
-    serve(
-        config,
-        paper_user,
-        certificate=certificate or paths.certificate,
-        private_key=private_key or paths.private_key,
-        port=port,
-        parent_pid=parent_pid,
-    )
-
-
-def _with_simulator(config: PlatformConfig, changes: dict[str, Any]) -> PlatformConfig:
-    simulated = config.gateway.simulator.model_validate(
-        {**config.gateway.simulator.model_dump(), **changes}
-    )
-    gateway_section = config.gateway.model_copy(update={"simulator": simulated})
-    return config.model_copy(update={"gateway": gateway_section})
+    run(load_config(config_file), paper_user, record_options(**options))
 
 
 @main.command()
@@ -204,6 +179,7 @@ def stop(config_file: Path | None) -> None:
 @main.command()
 @click.option("--folder", type=_FILE, default=Path(".ib_platform/demo"), show_default=True)
 @click.option("--for", "seconds", type=click.FloatRange(min=1), help="End by itself after this.")
+@click.option("--scenario", help="Scenario that both simulated gateways play: name or .yaml file.")
 @click.option("--replay", type=_FILE, help="First paper user plays this recorded capture.")
 @click.option("--speed", type=_POSITIVE, default=1.0)
 @click.option("--max-pause", type=_POSITIVE)

@@ -93,6 +93,13 @@ class PlatformConfig(BaseSettings):
         known = ", ".join(user.name for user in self.paper_users)
         raise ConfigurationError(f"no paper user {name!r} in the configuration; known: {known}")
 
+    def simulator_control_port(self, paper_user: str | None) -> int | None:
+        """Of the simulator of this paper user, or of the one that serves all; None = any free."""
+        first = self.gateway.simulator.control_port
+        if first is None or paper_user is None:
+            return first
+        return first + self.paper_users.index(self.paper_user(paper_user))
+
     def contract_of(self, key: str) -> Contract:
         """The contract that the key ``SYMBOL.EXCHANGE.month`` belongs to."""
         for contract in self.contracts:
@@ -153,7 +160,12 @@ def _with_absolute_paths(config: PlatformConfig, base: Path) -> PlatformConfig:
         }
     )
     simulated = config.gateway.simulator
-    simulated = simulated.model_copy(update={"replay": absolute(simulated.replay)})
+    scenario = simulated.scenario
+    if scenario is not None and scenario.endswith((".yaml", ".yml")):
+        scenario = str(absolute(Path(scenario)))
+    simulated = simulated.model_copy(
+        update={"replay": absolute(simulated.replay), "scenario": scenario}
+    )
     gateway = config.gateway.model_copy(update={"simulator": simulated})
     runtime = config.runtime.model_copy(update={"state_dir": absolute(config.runtime.state_dir)})
     return config.model_copy(

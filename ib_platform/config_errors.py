@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from ib_platform.errors import ConfigurationError
 
@@ -16,7 +18,9 @@ Location = tuple[str | int, ...]
 Lines = dict[Location, int]
 
 
-def load_yaml_with_lines(text: str, file: Path) -> tuple[dict[str, Any], Lines]:
+def load_yaml_with_lines(
+    text: str, file: Path, keys: str = "paper_users and contracts"
+) -> tuple[dict[str, Any], Lines]:
     """Parse ``text`` and return its mapping and the line of every key and list item.
 
     Raises:
@@ -32,8 +36,7 @@ def load_yaml_with_lines(text: str, file: Path) -> tuple[dict[str, Any], Lines]:
         raise ConfigurationError(f"{file}{line}: not valid YAML: {problem}") from error
     if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
         raise ConfigurationError(
-            f"{file}: expected a mapping with the keys paper_users and contracts, "
-            f"found {type(data).__name__}"
+            f"{file}: expected a mapping with the keys {keys}, found {type(data).__name__}"
         )
     lines: Lines = {}
     try:
@@ -60,16 +63,19 @@ def _collect(node: yaml.Node, location: Location, lines: Lines, file: Path) -> N
             _collect(value, (*location, index), lines, file)
 
 
-def describe_validation_error(error: ValidationError, file: Path, lines: Lines) -> str:
+def describe_validation_error(
+    error: ValidationError, file: Path, lines: Lines, model: type | None = None
+) -> str:
     """One line per problem: file, line, key, what is wrong, what is allowed. No input values of
-    keys that may hold secrets appear: only what pydantic calls the message."""
+    keys that may hold secrets appear: only what pydantic calls the message. ``model`` is what was
+    validated, ``PlatformConfig`` if None."""
     problems = []
     for item in error.errors(include_url=False):
         location = item["loc"]
         key = ".".join(str(part) for part in location) or "(whole file)"
         message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown key" + _did_you_mean(location)
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            message = "unknown key" + _did_you_mean(location, model)
         elif item["type"] == "missing":
             message = "required key is missing"
         problems.append(f"{_place(location, file, lines)}: {key}: {message}")
@@ -81,10 +87,10 @@ def _place(location: Location, file: Path, lines: Lines) -> str:
     variable = "IB_PLATFORM__" + "__".join(str(part).upper() for part in location)
     if variable in os.environ:
         return f"environment variable {variable}"
-    return f"{file}, line {_line_of(location, lines)}"
+    return f"{file}, line {line_of(location, lines)}"
 
 
-def _line_of(location: Location, lines: Lines) -> int:
+def line_of(location: Location, lines: Lines) -> int:
     """Line of the innermost part of ``location`` that stands in the file."""
     for length in range(len(location), -1, -1):
         if (line := lines.get(location[:length])) is not None:
@@ -92,21 +98,26 @@ def _line_of(location: Location, lines: Lines) -> int:
     return 1
 
 
-def _did_you_mean(location: Location) -> str:
+def _did_you_mean(location: Location, root: type | None) -> str:
     from ib_platform.config import PlatformConfig
 
-    model: Any = PlatformConfig
+    fields = _fields_of(root or PlatformConfig)
     for part in location[:-1]:
-        if isinstance(part, str):
-            model = _section_type(model.model_fields[part].annotation)
-    allowed = list(model.model_fields)
+        if isinstance(part, str) and part in fields:
+            fields = _fields_of(fields[part].annotation)
+    if not fields:
+        return ""
+    allowed = [field.alias or name for name, field in fields.items()]
     near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{hint} (allowed: {', '.join(allowed)})"
 
 
-def _section_type(annotation: Any) -> type[BaseModel]:
-    """The model inside ``tuple[Model, ...]`` or the model itself."""
-    arguments = getattr(annotation, "__args__", ())
-    found: type[BaseModel] = arguments[0] if arguments else annotation
-    return found
+def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
+    """Fields of a model or a pydantic dataclass, also inside ``tuple[Model, ...]`` and
+    ``Model | None``; none for anything else."""
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        fields = getattr(candidate, "__pydantic_fields__", None)
+        if fields is not None:
+            return cast("Mapping[str, FieldInfo]", fields)
+    return {}

@@ -86,8 +86,17 @@ class SimulatedGateway(_Section):
     """What the simulator plays when ``gateway.program`` is ``simulator``."""
 
     seed: int = 1
+    scenario: str | None = Field(
+        default=None, description="Name of a scenario, or a .yaml file with one"
+    )
+    control_port: Port | None = Field(
+        default=None,
+        description="Of the first paper user's pod, the next one has the next; else free",
+    )
     replay: Path | None = Field(default=None, description="Recorded capture (.jsonl or .jsonl.gz)")
     replay_paper_user: Name | None = Field(default=None, description="Who plays it; else the first")
+    replay_rest: bool = Field(default=False, description="Recorded REST answers are served too")
+    replay_torn: bool = Field(default=False, description="Play a capture without a proper end")
     speed: float = Field(default=1.0, gt=0, description="Time scale of the replay")
     max_pause: float | None = Field(default=None, gt=0, description="Longest pause, seconds")
 

@@ -40,6 +40,16 @@ class PodPaths:
         return self.folder / "gateway.key"
 
     @property
+    def pacing(self) -> Path:
+        """When the pod's programs last called what IBKR limits: they share the limits."""
+        return self.folder / "pacing.json"
+
+    @property
+    def simulator_control(self) -> Path:
+        """JSON with port and pid of a running simulator's control endpoint."""
+        return self.folder / "simulator.json"
+
+    @property
     def spool(self) -> Path:
         """Spool of the paper user: outlives runs."""
         return self.state_dir / "spool" / self.paper_user

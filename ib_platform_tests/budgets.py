@@ -13,16 +13,18 @@ import pytest
 
 BUDGETS = {
     "(top)": 30,
+    "conformance": 200,
     "demo": 30,
     "e2e": 420,
     "faults": 90,
     "fleet": 60,
     "gateway": 60,
-    "ibkr": 30,
+    "ibkr": 60,
     "marketdata": 20,
     "orchestration": 60,
-    "simulator": 90,
-    "streamer": 180,
+    "recorder": 120,
+    "simulator": 240,
+    "streamer": 220,
     "warehouse": 180,
 }
 

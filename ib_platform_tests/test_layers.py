@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "gateway": {"ibkr", "marketdata"} | BASE,
     "streamer": {"ibkr", "warehouse", "marketdata"} | BASE,
     "simulator": {"ibkr", "marketdata"} | BASE,
+    "recorder": {"ibkr", "marketdata"} | BASE,
     "fleet": {"marketdata"} | BASE,
     "orchestration": {"fleet", "warehouse", "marketdata"} | BASE,
     "definitions": {"orchestration"},
@@ -40,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
 """What each layer may import of ours, besides itself. ``cli`` and ``demo`` may import all."""
 
 USE_DAGSTER = {"orchestration", "definitions"}
-POD_PROCESSES = ("gateway", "streamer", "simulator")
+POD_PROCESSES = ("gateway", "streamer", "simulator", "recorder")
 PURE = ("marketdata",)
 FLEET_PURE = (
     "conditions",

@@ -18,6 +18,8 @@ from ib_platform.config import PlatformConfig, dump_config
 from ib_platform.errors import ConfigurationError, MissingDependencyError, PlatformInUseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.simulator.capture import load_capture
+from ib_platform.simulator.scenario_library import is_scenario_file, load_scenario
+from ib_platform.simulator.simulation import require_playable
 
 MARKER = "demo.json"
 CONFIG_FILE = "ib_platform.yaml"
@@ -39,6 +41,7 @@ class DemoOptions:
     clickhouse_port: int
     pod_port: int
     keep: bool = False
+    scenario: str | None = None
 
 
 def demo_config(options: DemoOptions) -> PlatformConfig:
@@ -69,6 +72,7 @@ def demo_config(options: DemoOptions) -> PlatformConfig:
         "embedded_folder": folder / "clickhouse",
     }
     simulator = {
+        "scenario": _absolute_scenario(options.scenario),
         "replay": options.replay.resolve() if options.replay else None,
         "speed": options.speed,
         "max_pause": options.max_pause,
@@ -91,6 +95,13 @@ def demo_config(options: DemoOptions) -> PlatformConfig:
         ) from None
 
 
+def _absolute_scenario(scenario: str | None) -> str | None:
+    """A name as it is; a file with its whole path, since the pods run elsewhere."""
+    if scenario is None or not is_scenario_file(scenario):
+        return scenario
+    return str(Path(scenario).resolve())
+
+
 def require_parts(options: DemoOptions) -> None:
     """Raise MissingDependencyError or ConfigurationError for what is not there."""
     if importlib.util.find_spec("chdb") is None:
@@ -101,6 +112,8 @@ def require_parts(options: DemoOptions) -> None:
         if not options.replay.is_file():
             raise ConfigurationError(f"--replay {options.replay}: no such file")
         load_capture(options.replay)
+    if options.scenario is not None:
+        require_playable(demo_config(options), load_scenario(options.scenario))
     if options.json_file is not None and options.json_file.is_dir():
         raise ConfigurationError(f"--json {options.json_file}: this is a folder; name a file")
     if options.json_file is not None and not options.json_file.resolve().parent.is_dir():

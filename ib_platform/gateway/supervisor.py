@@ -19,6 +19,7 @@ from ib_platform.health import GatewayHealth
 from ib_platform.health_server import serve_health
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.messages import SessionStatus
+from ib_platform.ibkr.pacing import Pace
 from ib_platform.ibkr.proof import PaperProof
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
@@ -174,7 +175,8 @@ def _needs_initialising(status: SessionStatus) -> bool:
 async def _supervise(config: PlatformConfig, user: PaperUser, config_file: Path) -> None:
     paths = PodPaths(config.runtime.state_dir, user.name)
     ensure_certificate(paths.certificate, paths.private_key)
-    async with GatewayClient(user.gateway_port, client_ssl_context(paths.certificate)) as client:
+    tls = client_ssl_context(paths.certificate)
+    async with GatewayClient(user.gateway_port, tls, pace=Pace(paths.pacing)) as client:
         supervisor = Supervisor(config, user, config_file, client)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):

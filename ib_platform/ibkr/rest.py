@@ -18,7 +18,8 @@ import msgspec
 
 from ib_platform.errors import GatewayError
 from ib_platform.ibkr.messages import SessionStatus, session_status
-from ib_platform.ibkr.session import Accounts, SsoValidation
+from ib_platform.ibkr.pacing import TICKLE, VALIDATE, Pace
+from ib_platform.ibkr.session import Accounts, OneUser, SsoValidation
 from ib_platform.marketdata.contracts import FutureMonth, decode_futures
 
 REQUEST_TIMEOUT = 10.0
@@ -56,11 +57,22 @@ class ContractInfo(msgspec.Struct, frozen=True):
 
 
 class GatewayClient:
-    """REST client; use as an async context manager. Every method raises GatewayCallError."""
+    """REST client; use as an async context manager. Every method raises GatewayCallError.
 
-    def __init__(self, port: int, tls: ssl.SSLContext, timeout: float = REQUEST_TIMEOUT) -> None:
+    Calls wait for their turn: ``pace`` belongs to the program, which may open several clients.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        tls: ssl.SSLContext,
+        timeout: float = REQUEST_TIMEOUT,
+        *,
+        pace: Pace | None = None,
+    ) -> None:
         self.port = port
         self.tls = tls
+        self.pace = pace or Pace()
         self._base = f"https://127.0.0.1:{port}/v1/api"
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._http: aiohttp.ClientSession | None = None
@@ -95,7 +107,7 @@ class GatewayClient:
 
     async def tickle(self) -> Tickle:
         """Keeps the session alive; also where the websocket's cookie comes from."""
-        answer = await self._object("POST", "/tickle")
+        answer = await self._object("POST", TICKLE)
         session = answer.get("session")
         iserver = answer.get("iserver")
         status = iserver.get("authStatus") if isinstance(iserver, dict) else None
@@ -113,13 +125,24 @@ class GatewayClient:
         await self._object("POST", "/logout")
 
     async def sso_validate(self) -> SsoValidation:
-        """IBKR allows one call a minute."""
-        answer = await self._object("GET", "/sso/validate")
+        """IBKR allows one call a minute: ask ``pace.due_in`` first, or this may wait so long."""
+        answer = await self._object("GET", VALIDATE)
         login_type, result = answer.get("LOGIN_TYPE"), answer.get("RESULT")
         return SsoValidation(
             login_type=login_type if type(login_type) is int else None,
             result=result if isinstance(result, bool) else None,
         )
+
+    async def one_user(self) -> OneUser:
+        """A gateway that does not know this path (404) says nothing."""
+        try:
+            answer = await self._object("GET", "/one/user")
+        except GatewayCallError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return OneUser()
+        is_paper = answer.get("ispaper")
+        return OneUser(is_paper if isinstance(is_paper, bool) else None)
 
     async def accounts(self) -> Accounts:
         answer = await self._object("GET", "/iserver/accounts")
@@ -159,6 +182,9 @@ class GatewayClient:
             raise GatewayCallError(method, path, HTTPStatus.UNAUTHORIZED, _NO_SESSION)
         return answer
 
+    def _answered(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+        """Told of every answer, good or bad, as it came: for a recorder to write down."""
+
     async def _call(
         self,
         method: str,
@@ -167,16 +193,20 @@ class GatewayClient:
         params: Mapping[str, str] | None = None,
     ) -> bytes:
         try:
-            async with self.http.request(
-                method,
-                self._base + path,
-                json=json,
-                params=params,
-                # A POST without Content-Length is answered 411.
-                headers={"Content-Length": "0"} if method == "POST" and json is None else None,
-                allow_redirects=False,
-            ) as response:
+            async with (
+                self.pace.turn(path),
+                self.http.request(
+                    method,
+                    self._base + path,
+                    json=json,
+                    params=params,
+                    # A POST without Content-Length is answered 411.
+                    headers={"Content-Length": "0"} if method == "POST" and json is None else None,
+                    allow_redirects=False,
+                ) as response,
+            ):
                 body = await response.read()
+                self._answered(response, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise GatewayCallError(method, path, None, reason) from error

@@ -33,6 +33,12 @@ class SsoValidation(msgspec.Struct, frozen=True):
     result: bool | None = msgspec.field(default=None, name="RESULT")
 
 
+class OneUser(msgspec.Struct, frozen=True):
+    """Answer of ``one/user``; None = not said."""
+
+    is_paper: bool | None = msgspec.field(default=None, name="ispaper")
+
+
 class Accounts(msgspec.Struct, frozen=True):
     """Answer of ``iserver/accounts``; None = not said."""
 
@@ -89,6 +95,11 @@ def login_proof(validation: SsoValidation) -> str | None:
     return None
 
 
+def user_proof(user: OneUser) -> str | None:
+    """None when ``one/user`` proves a paper login, else the reason why not."""
+    return None if user.is_paper is True else f"one/user says ispaper {user.is_paper}"
+
+
 def account_proof(accounts: Accounts, expected_account: str) -> str | None:
     """None when ``iserver/accounts`` proves the configured paper account, else why not."""
     if accounts.is_paper is not True:
@@ -112,11 +123,13 @@ def paper_proof(validation: SsoValidation, accounts: Accounts, expected_account:
 
 
 def live_evidence(
-    validation: SsoValidation, accounts: Accounts, expected_account: str
+    validation: SsoValidation, user: OneUser, accounts: Accounts, expected_account: str
 ) -> str | None:
     """What contradicts a paper login of ours, in words; None when something is just not said."""
     if validation.login_type not in (None, PAPER_LOGIN):
         return login_proof(validation)
+    if user.is_paper is False:
+        return user_proof(user)
     if accounts.is_paper is False or accounts.accounts:
         said = Accounts(accounts.accounts or (expected_account,), accounts.is_paper is not False)
         return account_proof(said, expected_account)

@@ -20,6 +20,8 @@ class GatewaySocket:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         self._socket = socket
+        self.last_was_text = False
+        """Whether the message that ``receive`` gave last came as text, not binary."""
 
     @classmethod
     async def connect(cls, client: GatewayClient, session: str) -> GatewaySocket:
@@ -47,6 +49,7 @@ class GatewaySocket:
         """Payload of the next message, text or binary; None when the connection has ended."""
         message = await self._socket.receive()
         if message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
+            self.last_was_text = message.type is aiohttp.WSMsgType.TEXT
             payload: bytes = message.data  # bytes for both: decode_text=False
             return payload
         return None

@@ -1,127 +1,139 @@
 """Recorded sessions: reading and checking a capture before anything is served.
 
-A capture is a text file, plain or gzip, with one JSON object a line: ``t`` (ISO 8601 with time
-zone), ``dir`` (``in`` to the client, ``out`` from it) and ``msg`` (the frame's text). Times never
-go back. The contract it plays is the one with the most ladder frames.
+``docs/recording.md`` describes the file. What is played are its inbound frames; its REST exchanges
+tell the facts of the contracts, and may be served again.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
 
 import msgspec
 
 from ib_platform.errors import ConfigurationError
+from ib_platform.ibkr.capture_file import read_capture_file
+from ib_platform.ibkr.capture_format import Exchange, Frame
 from ib_platform.marketdata.frames import LADDER, QUOTE, classify
+from ib_platform.marketdata.ladder import LadderRows, decode_ladder
+from ib_platform.simulator.recorded_facts import RecordedContract, recorded_facts
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_HINT = "Name a capture (.jsonl or .jsonl.gz with the keys t, dir, msg) as the replay."
+_HINT = "Name a capture that `ib-platform record` has made as the replay."
+_NANOS = Decimal(10) ** 9
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedMessage:
-    """An inbound message and the seconds that passed since the inbound message before it."""
+    """An inbound message and the seconds that passed since the inbound message before it.
+    ``is_text``: it came in a text frame, not a binary one."""
 
     pause: float
     payload: bytes
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The inbound side of a recorded session, in order, and the contract it shows."""
+    """The inbound side of a recorded session, in order. ``contracts``: whose ladders it shows, the
+    one with the most frames first. ``exchanges``: REST. ``torn``: what is missing at the end of
+    the file, in words; None when it is whole."""
 
     messages: tuple[RecordedMessage, ...]
-    conid: int
-    symbol: str
+    contracts: tuple[RecordedContract, ...]
+    exchanges: tuple[Exchange, ...] = ()
+    torn: str | None = None
 
+    @property
+    def conid(self) -> int:
+        """Of the contract with the most ladder frames."""
+        return self.contracts[0].conid
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    t: Annotated[datetime, msgspec.Meta(tz=True)]
-    dir: Literal["in", "out"]
-    msg: str
+    @property
+    def symbol(self) -> str:
+        """Of the contract with the most ladder frames."""
+        return self.contracts[0].symbol
+
+    def shows(self, conid: int) -> bool:
+        """Whether this contract's ladder is part of the recording."""
+        return any(contract.conid == conid for contract in self.contracts)
 
 
 class _Symbol(msgspec.Struct):
     symbol: str | None = msgspec.field(default=None, name="55")
 
 
-_decode_line = msgspec.json.Decoder(_Line).decode
 _decode_symbol = msgspec.json.Decoder(_Symbol).decode
 
 
-def load_capture(path: Path) -> Capture:
-    """Read a whole capture into memory.
+def load_capture(path: Path, *, allow_torn: bool = False) -> Capture:
+    """Read a whole capture into memory. ``allow_torn``: one whose recorder was killed is played as
+    far as it goes.
 
     Raises:
         ConfigurationError: file, line and reason; nothing was started.
     """
-    inbound = [line for line in _lines(path) if line.dir == "in"]
+    file = read_capture_file(path, allow_torn=allow_torn)
+    frames = [line for line in file.lines if isinstance(line, Frame) and line.dir == "in"]
+    exchanges = tuple(line for line in file.lines if isinstance(line, Exchange))
+    contracts = _contracts(path, frames, recorded_facts(exchanges))
+    return Capture(_messages(frames), contracts, exchanges, file.torn)
+
+
+def _messages(frames: Iterable[Frame]) -> tuple[RecordedMessage, ...]:
     messages, previous = [], None
-    for line in inbound:
-        pause = 0.0 if previous is None else (line.t - previous).total_seconds()
-        messages.append(RecordedMessage(pause, line.msg.encode()))
-        previous = line.t
-    conid, symbol = _contract(path, messages)
-    return Capture(tuple(messages), conid, symbol)
+    for frame in frames:
+        pause = 0.0 if previous is None else (frame.ns - previous) / 1e9
+        messages.append(RecordedMessage(pause, frame.payload, frame.opcode == "text"))
+        previous = frame.ns
+    return tuple(messages)
 
 
-def _lines(path: Path) -> Iterator[_Line]:
-    previous: datetime | None = None
-    for number, text in enumerate(_text_lines(path), start=1):
-        try:
-            line = _decode_line(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise _bad(path, number, f"not a recorded message: {error}") from error
-        if previous is not None and line.t < previous:
-            earlier = f"{line.t.isoformat()} is earlier than the line before it"
-            raise _bad(path, number, f"times must not go back: {earlier}")
-        previous = line.t
-        yield line
-
-
-def _text_lines(path: Path) -> Iterator[bytes]:
-    """Lines of a plain or gzip file, without their line ends."""
-    number = 0
-    try:
-        with path.open("rb") as plain:
-            packed = plain.read(2) == _GZIP_MAGIC
-            plain.seek(0)
-            if path.suffix == ".gz" and not packed:
-                raise _bad(path, 1, "the name says gzip, the content is not")
-            # GzipFile owns no file that it was given: ``plain`` closes the one there is.
-            for text in gzip.GzipFile(fileobj=plain) if packed else plain:
-                number += 1
-                yield text.rstrip(b"\r\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _bad(path, number + 1, f"damaged gzip data: {error}") from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path}: the capture cannot be read ({error.strerror or error}). {_HINT}"
-        ) from error
-
-
-def _contract(path: Path, messages: list[RecordedMessage]) -> tuple[int, str]:
-    kinds = [(classify(message.payload), message.payload) for message in messages]
-    ladders = Counter(k.conid for k, _ in kinds if k.topic == LADDER and k.conid is not None)
+def _contracts(
+    path: Path, frames: Iterable[Frame], facts: dict[int, RecordedContract]
+) -> tuple[RecordedContract, ...]:
+    """Contracts with ladder frames, most first. Only the first of them must have a name: another
+    one without is played, but not listed."""
+    ladders: Counter[int] = Counter()
+    symbols: dict[int, str] = {}
+    prices: dict[int, Decimal] = {}
+    for payload in (frame.payload for frame in frames):
+        kind = classify(payload)
+        if kind.conid is None:
+            continue
+        if kind.topic == LADDER:
+            ladders[kind.conid] += 1
+            if kind.conid not in prices and (price := _middle(payload)) is not None:
+                prices[kind.conid] = price
+        elif kind.topic == QUOTE and kind.conid not in symbols and (name := _symbol(payload)):
+            symbols[kind.conid] = name
     if not ladders:
         raise ConfigurationError(f"{path}: no ladder frame (sbd) in the whole capture. {_HINT}")
-    conid = ladders.most_common(1)[0][0]
-    for kind, payload in kinds:
-        if kind.topic == QUOTE and kind.conid == conid:
-            symbol = _symbol(payload)
-            if symbol:
-                return conid, symbol
-    raise ConfigurationError(
-        f"{path}: no quote frame (smd) names the symbol (field 55) of conid {conid}, so the "
-        f"simulator cannot know which contract is played. {_HINT}"
-    )
+    found = []
+    for position, (conid, _) in enumerate(ladders.most_common()):
+        contract = facts.get(conid)
+        if contract is None and conid in symbols:
+            contract = RecordedContract(conid, symbols[conid])
+        if contract is not None:
+            found.append(replace(contract, price=prices.get(conid)))
+        elif position == 0:
+            raise ConfigurationError(
+                f"{path}: no quote frame (smd) names the symbol (field 55) of conid {conid}, and "
+                "no recorded REST answer does, so the simulator cannot know which contract is "
+                f"played. {_HINT}"
+            )
+    return tuple(found)
+
+
+def _middle(payload: bytes) -> Decimal | None:
+    """Price in the middle of a full frame; None for any other."""
+    ladder = decode_ladder(payload)
+    if not isinstance(ladder, LadderRows) or not ladder.is_full:
+        return None
+    price = Decimal(ladder.rows[len(ladder.rows) // 2].price) / _NANOS
+    return price if price > 0 else None
 
 
 def _symbol(payload: bytes) -> str | None:
@@ -129,7 +141,3 @@ def _symbol(payload: bytes) -> str | None:
         return _decode_symbol(payload).symbol
     except msgspec.DecodeError:
         return None
-
-
-def _bad(path: Path, line: int, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"{path}, line {line}: {reason}. {_HINT}")

@@ -1,8 +1,9 @@
 """The simulated futures: products, their listed months, conids, ticks and price texts.
 
-Pure: the listing is a function of a date. The front month is one that expires no earlier than
-``NEVER_WITHIN`` after that date, so that no contract expires while a demo runs. Conids are a
-function of product and month: every simulator process names the same contract alike.
+Pure: the listing is a function of a date. Months expire by the exchanges' rules (``expiries``) and
+are gone on the day after. The front month is one that expires no earlier than ``roll_guard_days``
+after the date, so that no demo meets an expiry unless it wants to. Conids are a function of product
+and month: every simulator process names the same contract alike.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-NEVER_WITHIN = timedelta(days=45)
+from ib_platform.simulator.expiries import EXPIRY_RULES
+from ib_platform.simulator.parameters import Count, parameters
+
 LISTED_MONTHS = 4
-_EXPIRY_DAY = 18
 _FIRST_CONID = 700_000_000
 _CONIDS_A_PRODUCT = 10_000
 _FIRST_YEAR = 2020
@@ -22,6 +24,15 @@ _MONTH_LETTERS = "FGHJKMNQUVXZ"
 _QUARTERS = (3, 6, 9, 12)
 _EVERY_MONTH = tuple(range(1, 13))
 _EVEN_MONTHS = (2, 4, 6, 8, 10, 12)
+
+
+@parameters
+class CatalogueParameters:
+    """``roll_guard_days``: the front month of the listing has at least so many days to live;
+    0 lists a contract until it expires. Months between expiry and guard are known by conid, their
+    ladders stream, but they are not listed."""
+
+    roll_guard_days: Count = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +53,19 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedContract:
-    """One listed month of a product."""
+    """One month of a product. ``month``: first day of the contract month; ``expiry``: last
+    trading day, for some products in the month before."""
 
     product: Product
     conid: int
+    month: date
     expiry: date
 
     @property
     def local_symbol(self) -> str:
         """Exchange code of the month, like ``ESZ6``."""
-        letter = _MONTH_LETTERS[self.expiry.month - 1]
-        return f"{self.product.symbol}{letter}{self.expiry.year % 10}"
+        letter = _MONTH_LETTERS[self.month.month - 1]
+        return f"{self.product.symbol}{letter}{self.month.year % 10}"
 
     @property
     def start_tick(self) -> int:
@@ -95,18 +108,32 @@ PRODUCTS: tuple[Product, ...] = (
 
 
 class Catalogue:
-    """All contracts that are listed on a date, by conid and by symbol."""
+    """The contracts of a date, by conid and by symbol. ``listed_from``: months that expire earlier
+    are known by conid alone."""
 
-    def __init__(self, contracts: Iterable[SimulatedContract]) -> None:
+    def __init__(
+        self,
+        contracts: Iterable[SimulatedContract],
+        listed_from: date,
+        always: frozenset[int] = frozenset(),
+    ) -> None:
         self._by_conid = {contract.conid: contract for contract in contracts}
+        self._listed_from = listed_from
+        self._always = always
+        """Conids that are listed however soon they expire."""
 
     @classmethod
-    def on(cls, day: date) -> Catalogue:
-        """The listing of ``day``: the front month and the three after it of every product."""
+    def on(cls, day: date, parameters: CatalogueParameters | None = None) -> Catalogue:
+        """What is listed on ``day``: the front month and the three after it of every product."""
+        guard = (parameters or CatalogueParameters()).roll_guard_days
+        listed_from = day + timedelta(days=guard)
         return cls(
-            contract
-            for position, product in enumerate(PRODUCTS)
-            for contract in _listed(product, position, day)
+            (
+                contract
+                for position, product in enumerate(PRODUCTS)
+                for contract in _alive(product, position, day, listed_from)
+            ),
+            listed_from,
         )
 
     @property
@@ -118,7 +145,12 @@ class Catalogue:
 
     def months_of(self, symbol: str) -> tuple[SimulatedContract, ...]:
         """Listed months of ``symbol``, nearest first; none for an unknown symbol."""
-        found = [c for c in self._by_conid.values() if c.product.symbol == symbol]
+        found = [
+            contract
+            for contract in self._by_conid.values()
+            if contract.product.symbol == symbol
+            and (contract.expiry >= self._listed_from or contract.conid in self._always)
+        ]
         return tuple(sorted(found, key=lambda contract: contract.expiry))
 
     def with_front_conid(self, symbol: str, conid: int) -> Catalogue:
@@ -127,24 +159,53 @@ class Catalogue:
         if not months:
             raise KeyError(symbol)
         front = months[0]
+        contracts = self._by_conid.values()
         return Catalogue(
-            replace(contract, conid=conid) if contract is front else contract
-            for contract in self._by_conid.values()
+            (replace(known, conid=conid) if known is front else known for known in contracts),
+            self._listed_from,
+            self._always,
         )
 
-
-def _listed(product: Product, position: int, day: date) -> Iterator[SimulatedContract]:
-    year, found = day.year, 0
-    while True:
-        for month in product.cycle:
-            expiry = date(year, month, _EXPIRY_DAY)
-            if expiry < day + NEVER_WITHIN:
-                continue
-            number = (year - _FIRST_YEAR) * 12 + month
-            yield SimulatedContract(
-                product, _FIRST_CONID + position * _CONIDS_A_PRODUCT + number, expiry
+    def with_listed(self, contract: SimulatedContract) -> Catalogue:
+        """A catalogue that lists this contract too. Months of its symbol that do not expire after
+        it are gone, unless they were added like this: it is the nearest but for those."""
+        kept = (
+            known
+            for known in self._by_conid.values()
+            if known.conid != contract.conid
+            and (
+                known.product.symbol != contract.product.symbol
+                or known.expiry > contract.expiry
+                or known.conid in self._always
             )
-            found += 1
-            if found == LISTED_MONTHS:
-                return
+        )
+        always = self._always | {contract.conid}
+        return Catalogue((*kept, contract), self._listed_from, always)
+
+
+def _alive(
+    product: Product, position: int, day: date, listed_from: date
+) -> Iterator[SimulatedContract]:
+    """Months that have not expired on ``day``, to the last one that is listed."""
+    alive = (month for month in _months(product, position, day.year) if month.expiry >= day)
+    listed = 0
+    for contract in alive:
+        yield contract
+        listed += contract.expiry >= listed_from
+        if listed == LISTED_MONTHS:
+            return
+
+
+def _months(product: Product, position: int, year: int) -> Iterator[SimulatedContract]:
+    """All months of a product from ``year`` on, for ever."""
+    while True:
+        for number in product.cycle:
+            month = date(year, number, 1)
+            serial = (year - _FIRST_YEAR) * 12 + number
+            yield SimulatedContract(
+                product=product,
+                conid=_FIRST_CONID + position * _CONIDS_A_PRODUCT + serial,
+                month=month,
+                expiry=EXPIRY_RULES[product.symbol](month),
+            )
         year += 1

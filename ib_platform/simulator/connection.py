@@ -1,183 +1,287 @@
-"""One websocket of a client: greeting, heartbeats, session news, quotes, ladders, answers.
+"""One websocket of a client: greeting, heartbeats, session news, feeds, answers, faults.
 
-Frames to the client are binary and hold UTF-8 JSON, as the real gateway sends them. What a client
-sends before its ``sts`` is dropped, also as measured on the real gateway.
+A gateway sends binary frames that hold UTF-8 JSON and drops what its client says before the
+greeting has come through, as measured on the real program; IBKR itself (face B) sends text and
+keeps early messages until there is a session.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from random import Random
 
 from aiohttp import WSMsgType, web
 
 from ib_platform.simulator import shapes
-from ib_platform.simulator.backend import Backend
-from ib_platform.simulator.commands import (
-    Alive,
-    Echo,
-    Refused,
-    SubscribeLadder,
-    SubscribeQuote,
-    UnsubscribeLadders,
-    UnsubscribeQuote,
-    parse_command,
+from ib_platform.simulator.answers import Answers
+from ib_platform.simulator.faces import Face
+from ib_platform.simulator.fault_kinds import FaultKind
+from ib_platform.simulator.faults import Fault
+from ib_platform.simulator.feeds import Feeds
+from ib_platform.simulator.greeting import WAITING, claimed_session, greeting
+from ib_platform.simulator.grid import Grid
+from ib_platform.simulator.login import Login
+from ib_platform.simulator.outages import Outage
+from ib_platform.simulator.sessions import SessionStatus
+from ib_platform.simulator.socket_faults import (
+    ECHO,
+    Closing,
+    OpenConnections,
+    frames_of,
+    is_sendable,
 )
-from ib_platform.simulator.ladder_view import encode_ladder
-from ib_platform.simulator.quote_view import QuoteView
-from ib_platform.simulator.session import SessionStatus
 
 logger = logging.getLogger(__name__)
-_WAITING = b'{"message":"waiting for session"}'
+_MOST_EARLY_MESSAGES = 100
+_MAINTENANCE_CODE = 1001
+_CUT_POLL_SECONDS = 0.1
 
 
 class Connection:
     """Drives one accepted websocket until either side ends it."""
 
-    def __init__(self, backend: Backend, socket: web.WebSocketResponse) -> None:
-        self._backend = backend
+    def __init__(
+        self,
+        face: Face,
+        request: web.BaseRequest,
+        socket: web.WebSocketResponse,
+        connections: OpenConnections,
+    ) -> None:
+        self._face = face
+        self._request = request
+        self._world = face.world
         self._socket = socket
+        self._connections = connections
+        self._luck = Random(f"websocket/{face.world.seed}/{next(connections.numbers)}")
+        self._login: Login | None = None
+        """The login that was greeted; it stays the one of this websocket."""
         self._announced: SessionStatus | None = None
-        self._next_heartbeat = backend.clock()
-        self._quotes: dict[int, QuoteView] = {}
+        self._feeds: Feeds | None = None
+        self._answers: Answers | None = None
+        self._early: list[str] = []
+        now = self._world.clock.now()
+        self._heartbeats = self._heartbeats_from(now)
+        self._wall_offset = self._world.clock.wall() - now
+        self._happened: asyncio.Queue[Fault] = asyncio.Queue()
+        self._dead = self._fault(FaultKind.HALF_OPEN) is not None
 
     async def run(self) -> None:
         """Serve until the client leaves. An error in either direction ends both."""
-        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+        self._connections.add(self)
+        tasks = [asyncio.create_task(job) for job in (self._read(), self._write(), self._suffer())]
+        code = None
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except Closing as closing:
+            code = closing.code
         except ConnectionError:
             logger.debug("the client is gone")
         finally:
-            self._backend.outlets.remove(self)
-            self._backend.ladders.leave(self)
+            self._connections.discard(self)
+            self._leave()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if code is not None:
+            await self._close(code)
 
-    async def send(self, payload: bytes) -> None:
+    def told(self, fault: Fault) -> None:
+        """A fault has begun somewhere; what does not concern this websocket is passed over."""
+        if self._dead or not fault.concerns(self._username, fault.symbol):
+            return
+        if fault.kind is FaultKind.HALF_OPEN:
+            self._dead = True
+            if self._login is not None:
+                # A recording waits for the next websocket: here it would be lost.
+                self._world.outlets(self._login.user.username).remove(self)
+        else:
+            self._happened.put_nowait(fault)
+
+    async def send(self, payload: bytes, *, as_text: bool = False) -> None:
         """Write one frame and count it; ConnectionError when the client is gone."""
-        await self._socket.send_bytes(payload)
-        self._backend.sent.count(payload)
+        if self._dead:
+            return
+        transport = self._request.transport
+        if self._socket.closed or transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        # From here to the write nothing else runs: what is counted is written.
+        if self._login is not None:
+            self._world.sent(self._login.user.username).count(payload)
+        if as_text or payload == ECHO or self._sends_text():
+            await self._socket.send_frame(payload, WSMsgType.TEXT)
+        else:
+            await self._socket.send_frame(payload, WSMsgType.BINARY)
+
+    @property
+    def _username(self) -> str | None:
+        """Whose faults concern this websocket."""
+        if self._login is not None:
+            return self._login.user.username
+        return self._face.username_of(self._request)
+
+    def _fault(self, kind: FaultKind) -> Fault | None:
+        return self._world.fault(kind, self._username)
+
+    def _sends_text(self) -> bool:
+        return not self._face.binary_frames or self._fault(FaultKind.TEXT_FRAMES) is not None
+
+    # What goes out: a grid of its own for each websocket.
 
     async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._backend.behaviour.greeting_delay)
-        due = loop.time()
+        clock, cadence = self._world.clock, self._world.behaviour.cadence
+        await clock.sleep(self._world.behaviour.greeting_delay)
+        grid = Grid(clock.now(), cadence)
         while True:
-            await self._tick()
+            if not self._dead and self._fault(FaultKind.GATEWAY_HANGS) is None:
+                await self._tick()
             # A slow client skips grid points: the feed is conflated, it never catches up.
-            due = max(due + self._backend.behaviour.cadence, loop.time())
-            await asyncio.sleep(due - loop.time())
+            grid.move_on(clock.now())
+            await clock.sleep(grid.due - clock.now())
 
     async def _tick(self) -> None:
         """One grid point: everything that is due now."""
-        now = self._backend.clock()
-        await self._announce_session(now)
-        await self._beat(now)
-        if self._announced is None or not self._announced.authenticated:
-            return
-        for quote in list(self._quotes.values()):
-            if (frame := quote.poll(now, self._backend.wall_ms())) is not None:
-                await self.send(frame)
-        for conid, view in self._backend.ladders.views_of(self):
-            if (rows := view.poll(now)) is not None:
-                await self.send(encode_ladder(self._backend.user.account, conid, rows))
-
-    async def _announce_session(self, now: float) -> None:
-        status = self._backend.session.status(now)
-        if self._announced is None:
-            if status.authenticated:
-                await self._greet(status)
-            return
-        for piece in shapes.sts_pieces(self._announced, status):
-            await self.send(shapes.encode(piece))
-        if not status.authenticated:
-            # The session's market data ends with it: the client has to subscribe again.
-            self._quotes.clear()
-            self._backend.ladders.leave(self)
-        self._announced = status
-
-    async def _greet(self, status: SessionStatus) -> None:
-        backend = self._backend
-        user = backend.user
-        welcome = {"topic": "system", "success": user.username, "isFT": False, "isPaper": True}
-        accounts = shapes.brokerage_accounts(user, backend.session_id)
-        await self.send(shapes.encode(welcome))
-        await self.send(shapes.encode({"topic": "act", "args": accounts}))
-        await self.send(shapes.encode({"topic": "sts", "args": shapes.sts_args(user, status)}))
-        self._announced = status
-        self._next_heartbeat = backend.clock() + backend.behaviour.heartbeat_every
-        backend.outlets.add(self)
-
-    async def _beat(self, now: float) -> None:
-        if now < self._next_heartbeat:
-            return
-        self._next_heartbeat = now + self._backend.behaviour.heartbeat_every
-        if self._announced is None:
-            await self.send(_WAITING)
-        else:
-            beat = {"topic": "system", "hb": self._backend.wall_ms()}
-            await self.send(shapes.encode(beat))
-
-    async def _read(self) -> None:
-        async for message in self._socket:
-            if message.type is WSMsgType.ERROR:
+        now = self._world.clock.now()
+        if self._world.outages.at(self._world.clock.wall()) is Outage.WEEKEND:
+            raise Closing(_MAINTENANCE_CODE)
+        if self._login is None or self._announced is None:
+            if self._fault(FaultKind.MAINTENANCE) is not None:
                 return
-            if self._announced is None:
-                logger.debug("a message before sts is dropped")
-                continue
-            data = message.data
-            text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
+            await self._greet_if_authenticated(now)
+        else:
+            await self._announce_session(self._login, self._announced, now)
+        await self._beat(now)
+        if self._feeds is None or self._announced is None or not self._announced.authenticated:
+            return
+        for frame in self._feeds.due(now):
+            await self.send(frame)
+
+    async def _greet_if_authenticated(self, now: float) -> None:
+        login = self._face.login_of(self._request)
+        if login is None or not self._may_use(login):
+            return
+        status = login.status(now)
+        if not status.authenticated:
+            return
+        self._login = login
+        user, world = login.user, self._world
+        parameters = world.behaviour.greeting
+        for message in greeting(user, login.session_id, status, parameters, self._luck):
+            await self.send(shapes.encode(message))
+        self._feeds = Feeds(world, login, self, self._luck)
+        self._answers = Answers(world, login, self._feeds)
+        self._announced = status
+        self._heartbeats = self._heartbeats_from(now + world.behaviour.heartbeat_every)
+        if not self._dead:
+            world.outlets(user.username).add(self)
+        early, self._early = self._early, []
+        for text in early:
             await self._obey(text)
 
+    def _heartbeats_from(self, first: float) -> Grid:
+        return Grid(first, self._world.behaviour.heartbeat_every)
+
+    def _may_use(self, login: Login) -> bool:
+        if not self._world.behaviour.greeting.require_session_cookie:
+            return True
+        return claimed_session(self._request.headers.get("Cookie", "")) == login.session_id
+
+    async def _announce_session(self, login: Login, before: SessionStatus, now: float) -> None:
+        status = login.status(now)
+        if status is before:
+            return
+        for piece in shapes.sts_pieces(before, status):
+            await self.send(shapes.encode(piece))
+        ends = before.authenticated and not status.authenticated
+        if ends and self._feeds is not None and not self._world.behaviour.ladders.survive_session:
+            self._feeds.end()
+        self._announced = status
+
+    async def _beat(self, now: float) -> None:
+        if not self._heartbeats.is_due(now):
+            return
+        # Recorded stamps are exactly 10,000 ms apart, whenever the frame is sent.
+        point = self._heartbeats.move_on(now) + self._wall_offset
+        if self._announced is None:
+            await self.send(WAITING)
+        elif self._fault(FaultKind.NO_HEARTBEATS) is None:
+            skew = self._fault(FaultKind.HEARTBEAT_SKEW)
+            stamp = round((point + (0.0 if skew is None else skew.number_of("skew"))) * 1000)
+            await self.send(shapes.encode({"topic": "system", "hb": stamp}))
+
+    # What comes in.
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                return
+            if message.type is WSMsgType.CLOSE:
+                if self._dead:
+                    return await self._until_cut()
+                await self._socket.close(drain=False)
+                return
+            while self._fault(FaultKind.GATEWAY_HANGS) is not None:
+                await self._world.clock.sleep(self._world.behaviour.cadence)
+            if self._dead:
+                continue
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                data = message.data
+                text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
+                await self._hear(text)
+
+    async def _until_cut(self) -> None:
+        """Half open: not even a goodbye is answered. Polled, since nothing tells of the end of a
+        connection that nobody reads; in the machine's time, in which it lives."""
+        while (transport := self._request.transport) is not None:
+            if transport.is_closing():
+                return
+            await asyncio.sleep(_CUT_POLL_SECONDS)
+
+    async def _hear(self, text: str) -> None:
+        closed = self._fault(FaultKind.CLOSED_DURING_SEND)
+        if closed is not None:
+            raise Closing(int(closed.number_of("code")))
+        if self._answers is not None:
+            await self._obey(text)
+        elif self._face.drops_early_messages or len(self._early) >= _MOST_EARLY_MESSAGES:
+            logger.debug("a message before the greeting is dropped")
+        else:
+            self._early.append(text)
+
     async def _obey(self, text: str) -> None:
-        match parse_command(text):
-            case Alive():
-                await self._answer_alive()
-            case Echo():
-                await self._socket.send_str("ech+hb")
-                self._backend.sent.count(b"ech+hb")
-            case SubscribeQuote(conid, fields):
-                if (market := self._backend.market(conid)) is not None:
-                    self._quotes[conid] = QuoteView(market, fields)
-            case UnsubscribeQuote(conid):
-                self._quotes.pop(conid, None)
-            case SubscribeLadder(account, conid):
-                await self._subscribe_ladder(account, conid)
-            case UnsubscribeLadders(account):
-                await self._unsubscribe_ladders(account)
-            case Refused(topic, error):
-                await self._refuse(topic, error)
+        if self._answers is None or self._announced is None:
+            return
+        now, authenticated = self._world.clock.now(), self._announced.authenticated
+        for frame in self._answers.to(text, now, authenticated=authenticated):
+            await self.send(frame)
 
-    async def _answer_alive(self) -> None:
-        answer = {
-            "topic": "tic",
-            "alive": True,
-            "id": self._backend.session_id,
-            "lastAccessed": self._backend.wall_ms(),
-        }
-        await self.send(shapes.encode(answer))
+    # What happens to it.
 
-    async def _subscribe_ladder(self, account: str, conid: int) -> None:
-        backend = self._backend
-        if account != backend.user.account:
-            await self._refuse("sbd", f"unknown account {account[:20]}")
-        elif self._announced is not None and self._announced.authenticated:
-            if backend.replay is not None:
-                backend.replay.start()
-            if backend.catalogue.get(conid) is None:
-                logger.info("ladder %d: no such contract, stays silent", conid)
-            else:
-                backend.ladders.subscribe(self, conid, backend.clock())
+    async def _suffer(self) -> None:
+        """Instant faults, one after the other."""
+        while True:
+            fault = await self._happened.get()
+            if fault.kind is FaultKind.WEBSOCKET_CLOSED:
+                raise Closing(int(fault.number_of("code")))
+            if fault.kind is FaultKind.MAINTENANCE:
+                raise Closing(_MAINTENANCE_CODE)
+            if self._feeds is not None:
+                self._feeds.suffer(fault, self._world.clock.now())
+                for frame in frames_of(fault):
+                    await self.send(frame)
 
-    async def _unsubscribe_ladders(self, account: str) -> None:
-        if account != self._backend.user.account:
-            await self._refuse("ubd", f"unknown account {account[:20]}")
-        elif not self._backend.ladders.stop_all():
-            await self.send(shapes.encode({"topic": "ubd", "message": "unsubscribed"}))
+    async def _close(self, code: int) -> None:
+        if is_sendable(code):
+            await self._socket.close(code=code)
+        elif self._request.transport is not None:
+            self._request.transport.abort()
 
-    async def _refuse(self, topic: str, error: str) -> None:
-        await self.send(shapes.encode({"error": error, "topic": topic}))
+    def _leave(self) -> None:
+        if self._login is not None:
+            self._world.outlets(self._login.user.username).remove(self)
+            self._login.ladders.leave(self)

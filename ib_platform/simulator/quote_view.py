@@ -1,61 +1,87 @@
-"""Level-one quotes of one market: market states -> ``smd`` frames with changed fields only."""
+"""One quote subscription: samples of a market -> ``smd`` frames with changed fields only. Pure.
+
+As recorded: the first frame comes soon after the request, in a quarter of the cases twice (the
+same values, other order of keys), sometimes without values; from then on one frame for each sample
+in which a field changed. After its lifetime a subscription ends without a word (IBKR since 2026).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from random import Random
 
 import msgspec
 
-from ib_platform.simulator.market import Market
+from ib_platform.simulator.behaviour import QuoteParameters
+from ib_platform.simulator.quote_fields import DESCRIPTIVE
 
-SAMPLED_EVERY = 0.5
-"""Seconds between two samples (IBKR documents 500 ms)."""
-
-_Field = Callable[[Market], str | int]
-FIELDS: Mapping[str, _Field] = {
-    "31": lambda market: market.contract.price_text(market.last),
-    "55": lambda market: market.contract.product.symbol,
-    "84": lambda market: market.contract.price_text(market.best_bid),
-    "85": lambda market: str(-market.size_at(market.best_ask)),
-    "86": lambda market: market.contract.price_text(market.best_ask),
-    "88": lambda market: str(market.size_at(market.best_bid)),
-    "6004": lambda market: market.contract.product.exchange,
-    "6008": lambda market: market.contract.conid,
-    "6509": lambda _: "RB",
-    "7059": lambda market: str(market.last_size),
-    "7762": lambda market: str(market.volume),
-}
-"""What the simulator knows of IBKR's numbered fields; others are left out of the answer."""
+Values = Mapping[str, str | int]
+Sample = Callable[[float], Values]
+"""Values of the wanted fields at an instant, by field number."""
 
 
 class QuoteView:
-    """One quote subscription. Pure: instants come from the caller."""
+    """Instants are simulated monotonic seconds. ``server_id``: IBKR's name of the subscription,
+    ``q0``, ``q1``, ..., in fields of that name and 6119."""
 
-    def __init__(self, market: Market, fields: tuple[str, ...]) -> None:
-        self._market = market
-        self._fields = tuple(field for field in dict.fromkeys(fields) if field in FIELDS)
-        self._sent: dict[str, str | int] = {}
-        self._next: float | None = None
+    def __init__(
+        self,
+        conid: int,
+        sample: Sample,
+        *,
+        server_id: str,
+        now: float,
+        luck: Random,
+        parameters: QuoteParameters | None = None,
+    ) -> None:
+        self._conid = conid
+        self._sample = sample
+        self._server_id = server_id
+        self._parameters = parameters or QuoteParameters()
+        self._next = now + luck.uniform(*self._parameters.answer_delay)
+        self._twice = luck.random() < self._parameters.first_twice_share
+        self._bare = luck.random() < self._parameters.bare_first_share
+        self._sent: dict[str, str | int] | None = None
+        self.ends = now + self._parameters.lifetime
 
-    def poll(self, now: float, wall_ms: int) -> bytes | None:
-        """The frame due at ``now``, stamped ``wall_ms``; None when no field changed."""
-        if self._next is not None and now < self._next:
-            return None
-        first = self._next is None
-        self._next = now + SAMPLED_EVERY
-        self._market.advance(now)
-        values = {field: FIELDS[field](self._market) for field in self._fields}
+    def poll(self, now: float, wall_ms: int) -> list[bytes]:
+        """Frames due at ``now``, stamped ``wall_ms``; none when no field changed."""
+        if now < self._next:
+            return []
+        every = self._parameters.sampled_every
+        missed = math.floor((now - self._next) / every) if every > 0 else 0
+        self._next += (missed + 1) * every
+        values = dict(self._sample(now))
+        if self._sent is None:
+            return self._first(values, wall_ms)
         changed = {key: value for key, value in values.items() if self._sent.get(key) != value}
-        if not changed and not first:
-            return None
+        self._sent |= changed
+        return [self._frame(changed, wall_ms)] if changed else []
+
+    def _first(self, values: dict[str, str | int], wall_ms: int) -> list[bytes]:
+        if self._bare:
+            values = {key: value for key, value in values.items() if key in DESCRIPTIVE}
         self._sent = values
-        conid = self._market.contract.conid
-        head: dict[str, str | int] = {
-            "topic": f"smd+{conid}",
-            "conid": conid,
-            "conidEx": str(conid),
-            "server_id": "q0",
-            "6119": "q0",
+        frame = self._frame(values, wall_ms)
+        if not self._twice:
+            return [frame]
+        head = self._head(wall_ms)
+        early = values | {"conidEx": head.pop("conidEx"), "topic": self._topic} | head
+        return [msgspec.json.encode(early), frame]
+
+    def _frame(self, values: dict[str, str | int], wall_ms: int) -> bytes:
+        return msgspec.json.encode(self._head(wall_ms) | values | {"topic": self._topic})
+
+    @property
+    def _topic(self) -> str:
+        return f"smd+{self._conid}"
+
+    def _head(self, wall_ms: int) -> dict[str, str | int]:
+        return {
+            "server_id": self._server_id,
+            "conidEx": str(self._conid),
+            "conid": self._conid,
             "_updated": wall_ms,
+            "6119": self._server_id,
         }
-        return msgspec.json.encode(head | changed)

@@ -1,177 +1,129 @@
-"""The REST endpoints that our programs use, under ``/v1/api`` and ``/v1/portal``.
+"""The session endpoints, under ``/v1/api`` and ``/v1/portal``, and all routes of a face.
 
-Errors are as inconsistent as IBKR's (Web API page, section 2.4): 401 with an empty body without an
-SSO login, 400 ``no bridge`` on ``/iserver`` without a brokerage session, 411 for a POST without
-Content-Length. ``/v1/api/simulator/record`` is the simulator's own: IBKR has nothing like it.
+``/v1/api/simulator/record`` is the simulator's own: IBKR has nothing like it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import msgspec
 from aiohttp import web
 
 from ib_platform.simulator import shapes
-from ib_platform.simulator.backend import Backend
-
-PREFIXES = ("/v1/api", "/v1/portal")
-RECORD_PATH = "/simulator/record"
-SOCKET_PATH = "/ws"
-_WITHOUT_BRIDGE = ("/iserver/auth/", "/iserver/reauthenticate")
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def reply(body: object, status: int = 200) -> web.Response:
-    """Compact JSON."""
-    return web.Response(
-        body=shapes.encode(body), status=status, content_type="application/json", charset="utf-8"
-    )
+from ib_platform.simulator.faces import Face
+from ib_platform.simulator.fault_kinds import FaultKind
+from ib_platform.simulator.guard import LOGIN, PREFIXES, RECORD_PATH, Handler, reply
+from ib_platform.simulator.login import Login
+from ib_platform.simulator.rest_data import DataEndpoints
+from ib_platform.simulator.sessions import InitAnswer
 
 
-class Rest:
-    """Handlers over one backend."""
+class SessionEndpoints:
+    """Handlers of one face. What the guard lets through carries its login in ``request[LOGIN]``."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._world = face.world
 
-    def routes(self) -> list[web.RouteDef]:
-        """All routes but the websocket's."""
-        both: dict[str, _Handler] = {
+    def routes(self) -> dict[tuple[str, str], Handler]:
+        """Handlers by method and path without prefix."""
+        both: dict[str, Handler] = {
             "/tickle": self.tickle,
             "/iserver/auth/status": self.auth_status,
-        }
-        posts: dict[str, _Handler] = {
-            "/iserver/auth/ssodh/init": self.ssodh_init,
             "/iserver/reauthenticate": self.reauthenticate,
+        }
+        posts: dict[str, Handler] = {
+            "/iserver/auth/ssodh/init": self.ssodh_init,
             "/logout": self.logout,
         }
-        gets: dict[str, _Handler] = {
+        gets: dict[str, Handler] = {
             "/sso/validate": self.sso_validate,
-            "/iserver/accounts": self.accounts,
-            "/portfolio/accounts": self.portfolio_accounts,
-            "/trsrv/futures": self.futures,
-            r"/iserver/contract/{conid:[0-9]+}/info": self.contract_info,
-            r"/iserver/contract/{conid:[0-9]+}/info-and-rules": self.contract_info_and_rules,
-            "/iserver/marketdata/unsubscribeall": self.unsubscribe_all,
+            "/one/user": self.one_user,
             RECORD_PATH: self.record,
         }
-        return [
-            route
-            for prefix in PREFIXES
-            for route in (
-                *(web.get(prefix + path, handler) for path, handler in (both | gets).items()),
-                *(web.post(prefix + path, handler) for path, handler in (both | posts).items()),
-            )
-        ]
+        return {("GET", path): handler for path, handler in (both | gets).items()} | {
+            ("POST", path): handler for path, handler in (both | posts).items()
+        }
 
-    @web.middleware
-    async def guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """What IBKR checks before any endpoint: length, path, login, brokerage session."""
-        if request.method == "POST" and request.content_length is None:
-            return web.Response(status=411)
-        unknown = request.match_info.http_exception
-        if unknown is not None and unknown.status == 404:
-            return reply({"error": "Resource not found", "statusCode": 404}, 404)
-        path = _without_prefix(request.path)
-        if unknown is not None or path == RECORD_PATH:
-            return await handler(request)
-        now = self._backend.clock()
-        self._backend.session.request_seen(now)
-        status = self._backend.session.status(now)
-        if path == SOCKET_PATH:
-            return await handler(request)
-        if not status.sso:
-            return web.Response(status=401)
-        needs_bridge = path.startswith("/iserver/") and not path.startswith(_WITHOUT_BRIDGE)
-        if needs_bridge and not status.authenticated:
-            return reply(shapes.NO_BRIDGE, 400)
-        return await handler(request)
+    async def tickle(self, request: web.Request) -> web.Response:
+        login, now = request[LOGIN], self._world.clock.now()
+        if self._world.fault(FaultKind.EMPTY_TICKLE, login.user.username) is not None:
+            return web.Response()
+        expires = login.sessions.sso_expires_ms(login.token, now)
+        return reply(shapes.tickle(login.user, login.session_id, expires, login.status(now)))
 
-    async def tickle(self, _: web.Request) -> web.Response:
-        backend, now = self._backend, self._backend.clock()
-        expires, status = backend.session.sso_expires_ms(now), backend.session.status(now)
-        return reply(shapes.tickle(backend.user, backend.session_id, expires, status))
-
-    async def auth_status(self, _: web.Request) -> web.Response:
-        status = self._backend.session.status(self._backend.clock())
-        return reply(shapes.auth_status(status) | {"fail": ""})
+    async def auth_status(self, request: web.Request) -> web.Response:
+        return reply(shapes.full_auth_status(request[LOGIN].status(self._world.clock.now())))
 
     async def ssodh_init(self, request: web.Request) -> web.Response:
         """Starts the brokerage session. An empty body counts as publish: ibeam sends one."""
         body = await request.read()
-        if body.strip() and not _publishes(body):
+        if body.strip() and not _says(body, "publish"):
             return reply(shapes.INIT_REFUSED, 500)
-        now = self._backend.clock()
-        self._backend.session.start_brokerage(now)
-        return reply(shapes.ssodh_answer(self._backend.session.status(now)))
+        login = request[LOGIN]
+        refused = self._world.fault(FaultKind.INIT_REFUSED, login.user.username)
+        if refused is not None:
+            status = int(refused.number_of("status"))
+            # As seen: 500 comes with a text, 503 with nothing.
+            return reply(shapes.INIT_REFUSED, 500) if status == 500 else web.Response(status=status)
+        # A client that says nothing about competing takes what is there: ibeam recovers so.
+        compete = _says(body, "compete") or not body.strip()
+        answer = self._start(login, compete=compete)
+        if answer is InitAnswer.UNAVAILABLE:
+            return web.Response(status=self._world.outages.parameters.status)
+        if answer is InitAnswer.WAIT:
+            return reply({"wait": True})
+        return reply(shapes.ssodh_answer(login.status(self._world.clock.now())))
 
-    async def reauthenticate(self, _: web.Request) -> web.Response:
-        self._backend.session.start_brokerage(self._backend.clock())
+    async def reauthenticate(self, request: web.Request) -> web.Response:
+        """Only asks; what becomes of it, is for ``auth/status`` to tell."""
+        login = request[LOGIN]
+        if self._world.fault(FaultKind.INIT_REFUSED, login.user.username) is None:
+            self._start(login, compete=request.query.get("force") == "true")
         return reply({"message": "triggered"})
 
-    async def logout(self, _: web.Request) -> web.Response:
-        self._backend.session.log_out()
+    def _start(self, login: Login, *, compete: bool) -> InitAnswer:
+        return login.sessions.start_brokerage(login.token, self._world.clock.now(), compete=compete)
+
+    async def one_user(self, request: web.Request) -> web.Response:
+        return reply(shapes.one_user(request[LOGIN].user))
+
+    async def logout(self, request: web.Request) -> web.Response:
+        login = request[LOGIN]
+        login.sessions.log_out(login.token)
         return reply({"status": True})
 
-    async def sso_validate(self, _: web.Request) -> web.Response:
-        backend = self._backend
+    async def sso_validate(self, request: web.Request) -> web.Response:
+        login = request[LOGIN]
         return reply(
             shapes.sso_validate(
-                backend.user,
-                login_ms=backend.login_ms,
-                accessed_ms=backend.wall_ms(),
-                expires_ms=backend.session.sso_expires_ms(backend.clock()),
+                login.user,
+                login_ms=login.login_ms,
+                accessed_ms=self._world.wall_ms(),
+                expires_ms=login.sessions.sso_expires_ms(login.token, self._world.clock.now()),
             )
         )
 
-    async def accounts(self, _: web.Request) -> web.Response:
-        return reply(shapes.brokerage_accounts(self._backend.user, self._backend.session_id))
-
-    async def portfolio_accounts(self, _: web.Request) -> web.Response:
-        return reply(shapes.portfolio_accounts(self._backend.user))
-
-    async def futures(self, request: web.Request) -> web.Response:
-        """Unknown symbols have no key in the answer."""
-        wanted = request.query.get("symbols", "").split(",")
-        months = {symbol: self._backend.catalogue.months_of(symbol) for symbol in wanted}
-        return reply({symbol: shapes.futures(found) for symbol, found in months.items() if found})
-
-    async def contract_info(self, request: web.Request) -> web.Response:
-        return self._contract(request, with_rules=False)
-
-    async def contract_info_and_rules(self, request: web.Request) -> web.Response:
-        return self._contract(request, with_rules=True)
-
-    def _contract(self, request: web.Request, *, with_rules: bool) -> web.Response:
-        text = request.match_info["conid"]
-        contract = self._backend.catalogue.get(int(text)) if len(text) <= 10 else None
-        if contract is None:
-            return reply({"error": f"No contract found for conid {text[:20]}"}, 404)
-        rules = {"rules": shapes.contract_rules(contract)} if with_rules else {}
-        return reply(shapes.contract_info(contract) | rules)
-
-    async def unsubscribe_all(self, _: web.Request) -> web.Response:
-        """Ends leftover quotes of earlier processes; here these ended with their websocket."""
-        return reply({"unsubscribed": True})
-
-    async def record(self, _: web.Request) -> web.Response:
-        return reply(self._backend.record())
+    async def record(self, request: web.Request) -> web.Response:
+        return reply(self._world.record(self._face.username_of(request) or ""))
 
 
-def _without_prefix(path: str) -> str:
-    for prefix in PREFIXES:
-        if path.startswith(prefix):
-            return path.removeprefix(prefix)
-    return path
+def rest_routes(face: Face) -> list[web.RouteDef]:
+    """All REST routes of a face, under both prefixes."""
+    handlers = SessionEndpoints(face).routes() | DataEndpoints(face).routes()
+    return [
+        web.route(method, prefix + path, handler)
+        for prefix in PREFIXES
+        for (method, path), handler in handlers.items()
+    ]
 
 
-def _publishes(body: bytes) -> bool:
-    """Whether a JSON or form body says publish."""
+def _says(body: bytes, key: str) -> bool:
+    """Whether a JSON or form body sets ``key`` to true."""
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         form = parse_qs(body.decode("utf-8", "replace"))
-        return form.get("publish") == ["true"]
-    return isinstance(decoded, dict) and decoded.get("publish") is True
+        return form.get(key) == ["true"]
+    return isinstance(decoded, dict) and decoded.get(key) is True

@@ -6,14 +6,12 @@ Sources: Web API page, section 2, and the forms of ``auth/status`` that the obse
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from ib_platform.config import PaperUser
-from ib_platform.simulator.catalogue import SimulatedContract
-from ib_platform.simulator.session import SessionStatus
+from ib_platform.simulator.sessions import SessionStatus
+from ib_platform.simulator.users import SimulatedUser
 
 Json = dict[str, Any]
 SERVER_NAME = "SimZ00001"
@@ -27,27 +25,49 @@ INIT_REFUSED: Json = {
 _HARDWARE = f"5afe0001|{MAC}"
 
 
-def user_id(user: PaperUser) -> int:
+def user_id(user: SimulatedUser) -> int:
     """A number that stays the same for a username, as IBKR's does."""
     return 100_000_000 + zlib.crc32(user.username.encode()) % 100_000_000
 
 
 def auth_status(status: SessionStatus) -> Json:
-    """``authStatus``: in full when authenticated, else with empty server information."""
-    known = status.authenticated
-    body: Json = {
+    """``authStatus`` in its three observed forms: in full; connected without a session, with empty
+    server information; and the bare one of four keys before any connection."""
+    bare: Json = {
         "authenticated": status.authenticated,
-        "established": status.authenticated,
         "competing": status.competing,
         "connected": status.connected,
-        "message": status.message,
         "MAC": MAC,
+    }
+    if not status.connected:
+        return bare
+    known = status.authenticated
+    body = bare | {
+        "established": known,
+        "message": status.message,
         "serverInfo": {
             "serverName": SERVER_NAME if known else None,
             "serverVersion": SERVER_VERSION if known else None,
         },
     }
     return body | {"hardware_info": _HARDWARE} if known else body
+
+
+def full_auth_status(status: SessionStatus) -> Json:
+    """Answer of ``auth/status``: the same, with ``fail`` where there is a connection."""
+    body = auth_status(status)
+    return body | {"fail": ""} if status.connected else body
+
+
+def one_user(user: SimulatedUser) -> Json:
+    """``one/user``: a proof of paper that is independent of ``sso/validate``. The keys beside
+    ``ispaper`` are our choice: only that one was reported."""
+    return {
+        "id": user_id(user),
+        "username": user.username,
+        "ispaper": user.is_paper,
+        "accts": {user.account: {"isPaper": user.is_paper}},
+    }
 
 
 def ssodh_answer(status: SessionStatus) -> Json:
@@ -61,7 +81,9 @@ def ssodh_answer(status: SessionStatus) -> Json:
     }
 
 
-def tickle(user: PaperUser, session_id: str, sso_expires_ms: int, status: SessionStatus) -> Json:
+def tickle(
+    user: SimulatedUser, session_id: str, sso_expires_ms: int, status: SessionStatus
+) -> Json:
     return {
         "session": session_id,
         "ssoExpires": sso_expires_ms,
@@ -72,7 +94,7 @@ def tickle(user: PaperUser, session_id: str, sso_expires_ms: int, status: Sessio
     }
 
 
-def sso_validate(user: PaperUser, *, login_ms: int, accessed_ms: int, expires_ms: int) -> Json:
+def sso_validate(user: SimulatedUser, *, login_ms: int, accessed_ms: int, expires_ms: int) -> Json:
     """``LOGIN_TYPE`` 2 is paper; instants are unix milliseconds, EXPIRES is what remains."""
     return {
         "USER_ID": user_id(user),
@@ -88,14 +110,14 @@ def sso_validate(user: PaperUser, *, login_ms: int, accessed_ms: int, expires_ms
         "LANDING_APP": "UNIVERSAL",
         "IS_MASTER": False,
         "lastAccessed": accessed_ms,
-        "LOGIN_TYPE": 2,
-        "PAPER_USER_NAME": user.username,
+        "LOGIN_TYPE": 2 if user.is_paper else 1,
+        "PAPER_USER_NAME": user.username if user.is_paper else "",
         "features": {"env": "PROD", "realtime": True},
         "region": "NJ",
     }
 
 
-def brokerage_accounts(user: PaperUser, session_id: str) -> Json:
+def brokerage_accounts(user: SimulatedUser, session_id: str) -> Json:
     """``/iserver/accounts``; the websocket's ``act`` carries the same."""
     properties = {
         "hasChildAccounts": False,
@@ -121,99 +143,11 @@ def brokerage_accounts(user: PaperUser, session_id: str) -> Json:
         "serverInfo": {"serverName": SERVER_NAME, "serverVersion": SERVER_VERSION},
         "sessionId": f"{session_id[:8]}.00000001",
         "isFT": False,
-        "isPaper": True,
+        "isPaper": user.is_paper,
     }
 
 
-def portfolio_accounts(user: PaperUser) -> list[Json]:
-    account = user.account
-    parent = {
-        "mmc": [],
-        "accountId": "",
-        "isMParent": False,
-        "isMChild": False,
-        "isMultiplex": False,
-    }
-    return [
-        {
-            "id": account,
-            "accountId": account,
-            "accountVan": account,
-            "accountTitle": "",
-            "displayName": account,
-            "accountAlias": None,
-            "accountStatus": 1_644_814_800_000,
-            "currency": "USD",
-            "type": "DEMO",
-            "tradingType": "PMRGN",
-            "ibEntity": "IBLLC-US",
-            "clearingStatus": "O",
-            "faclient": False,
-            "covestor": False,
-            "brokerageAccess": True,
-            "parent": parent,
-            "desc": account,
-        }
-    ]
-
-
-def futures(months: Iterable[SimulatedContract]) -> list[Json]:
-    """Entries of ``/trsrv/futures`` for one symbol, farthest first: IBKR does not sort them.
-
-    Dates are integers YYYYMMDD."""
-    ordered = sorted(months, key=lambda contract: contract.expiry, reverse=True)
-    return [
-        {
-            "symbol": contract.product.symbol,
-            "conid": contract.conid,
-            "underlyingConid": contract.product.underlying_conid,
-            "expirationDate": _day(contract),
-            "ltd": _day(contract),
-            "shortFuturesCutOff": _day(contract),
-            "longFuturesCutOff": _day(contract),
-        }
-        for contract in ordered
-    ]
-
-
-def contract_info(contract: SimulatedContract) -> Json:
-    product = contract.product
-    return {
-        "con_id": contract.conid,
-        "symbol": product.symbol,
-        "instrument_type": "FUT",
-        "exchange": product.exchange,
-        "local_symbol": contract.local_symbol,
-        "trading_class": product.symbol,
-        "valid_exchanges": product.exchange,
-        "currency": "USD",
-        "multiplier": product.multiplier,
-        "maturity_date": f"{contract.expiry:%Y%m%d}",
-        "expiry_full": f"{contract.expiry:%Y%m}",
-        "contract_month": f"{contract.expiry:%Y%m}",
-        "underlying_con_id": product.underlying_conid,
-        "company_name": product.name,
-        "r_t_h": False,
-        "smart_available": False,
-        "cfi_code": "",
-        "cusip": None,
-        "classifier": None,
-        "text": None,
-    }
-
-
-def contract_rules(contract: SimulatedContract) -> Json:
-    tick = float(contract.product.tick)
-    return {
-        "increment": tick,
-        "incrementDigits": -int(contract.product.tick.as_tuple().exponent),
-        "incrementRules": [{"lowerEdge": 0.0, "increment": tick}],
-        "sizeIncrement": 1,
-        "defaultSize": 1,
-    }
-
-
-def sts_args(user: PaperUser, status: SessionStatus) -> Json:
+def sts_args(user: SimulatedUser, status: SessionStatus) -> Json:
     return {
         "connected": status.connected,
         "authenticated": status.authenticated,
@@ -236,10 +170,11 @@ def sts_pieces(before: SessionStatus, after: SessionStatus) -> list[Json]:
     ]
 
 
+def socket_error(topic: str, error: str) -> bytes:
+    """The websocket's error object on the wire."""
+    return encode({"error": error, "topic": topic})
+
+
 def encode(body: object) -> bytes:
     """JSON without spaces: clients in the field compare exact strings."""
     return msgspec.json.encode(body)
-
-
-def _day(contract: SimulatedContract) -> int:
-    return int(f"{contract.expiry:%Y%m%d}")

@@ -20,7 +20,8 @@ from ib_platform import __version__
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
 from ib_platform.health_server import serve_health
-from ib_platform.ibkr.proof import PaperProof
+from ib_platform.ibkr.pacing import Pace
+from ib_platform.ibkr.proof import LoginQuestion, PaperProof
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
 from ib_platform.ibkr.socket import GatewaySocket
@@ -46,6 +47,8 @@ _LONGEST_PAUSE = 15.0
 _SESSION_POLL = 1.0
 _OBSERVE_EVERY = 1.0
 _PENALTY_PAUSE = 60.0
+_REQUESTS_PER_SECOND = 5
+"""Of the ten that the gateway may send; the supervisor takes up to four."""
 
 
 def reconnect_pause(failures: int, chance: float) -> float:
@@ -72,7 +75,9 @@ class Streamer:
         self._rows = RowWriter(config.clickhouse, config.limits.heartbeat_every)
         self._desk = ContractDesk(tracker, self._subscriptions, self._rows.contract)
         self._stopping = asyncio.Event()
-        self._proof = PaperProof(user.account, user.name)
+        self._pace = Pace(paths.pacing, share=_REQUESTS_PER_SECOND)
+        # The supervisor asks sso/validate, and only one call a minute is allowed.
+        self._proof = PaperProof(user.account, user.name, first=LoginQuestion.ONE_USER)
         self._proof_session: str | None = None
         self._stop_asked_at: float | None = None
 
@@ -165,7 +170,7 @@ class Streamer:
     async def _connect_once(self) -> bool:
         """One session check and one connection; whether it was a usable one."""
         tls = client_ssl_context(self._certificate)
-        async with GatewayClient(self._user.gateway_port, tls) as client:
+        async with GatewayClient(self._user.gateway_port, tls, pace=self._pace) as client:
             if not await self._wait_for_session(client):
                 return False
             session = (await client.tickle()).session

@@ -38,6 +38,9 @@ _SESSION_POLL = 10.0
 _ASK_AGAIN = 1.0
 _PENALTY_PAUSE = 60.0
 _STATUS_DUE = 15.0
+_FOLLOWS_WITHIN = 8.0
+"""The websocket tells of a session that is usable again within this time; then the next question
+finds it out of step."""
 _PROBE_TIMEOUT = 2.0
 _CONTROL_TOPICS = ("sts", "system")
 
@@ -92,6 +95,9 @@ class Link:
         self._heartbeat_timeout = limits.heartbeat_timeout
         self._intake = Intake(state)
         self._status = SessionStatus()
+        self._told = SessionStatus()
+        """What the websocket itself has said: REST may already speak of another login."""
+        self._left_behind_since: float | None = None
         self._heard_at = self._opened_at = self._kept_alive_at = time.monotonic()
         self._unrecorded = False
         self.was_usable = False
@@ -134,6 +140,7 @@ class Link:
 
     def _control(self, message: Heartbeat | Welcome | SessionStatus | None, at: Moment) -> None:
         if isinstance(message, SessionStatus):
+            self._told = self._told.merged_with(message)
             self._status_is(self._status.merged_with(message))
         elif isinstance(message, Welcome):
             require_paper_welcome(message, self._user.username, self._user.name)
@@ -240,9 +247,22 @@ class Link:
                     pause = _PENALTY_PAUSE
                 continue
             refused = False
+            if self._is_left_behind(status):
+                return "the session is usable, but this websocket's is not: another login"
             # Before the first sts the websocket would drop requests, whatever REST says.
             if self.was_usable and status.authenticated is not None:
                 self._status_is(self._status.merged_with(status))
+
+    def _is_left_behind(self, status: SessionStatus) -> bool:
+        """Whether REST has said for a while that the session is usable, and the websocket that it
+        is not. So it is after a login that was lost and made anew between two questions."""
+        now = time.monotonic()
+        if not self.was_usable or self._told.usable or not status.usable:
+            self._left_behind_since = None
+        elif self._left_behind_since is None:
+            self._left_behind_since = now
+        since = self._left_behind_since
+        return since is not None and now - since >= _FOLLOWS_WITHIN
 
     async def _cause_of_end(self) -> Cause:
         if self._state.session.state is not PodState.AUTHENTICATED:

@@ -48,6 +48,31 @@ def test_the_written_configuration_is_the_demos(tmp_path: Path) -> None:
     assert ports == [21000, 21010], "each pod has a gateway port of its own"
 
 
+def test_a_scenario_reaches_the_pods_by_name_or_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given, written in (
+        ("flaky_evening", "flaky_evening"),
+        ("mine.yaml", str(tmp_path / "mine.yaml")),
+        (None, None),
+    ):
+        config = demo_config(options(tmp_path, scenario=given))
+        assert config.gateway.simulator.scenario == written
+        assert load_config(write_config(config, tmp_path)) == config
+
+
+def test_a_scenario_that_cannot_be_played_is_refused(tmp_path: Path) -> None:
+    require_parts(options(tmp_path, scenario="flaky_evening"))
+    with pytest.raises(ConfigurationError, match="did you mean 'flaky_evening'"):
+        require_parts(options(tmp_path, scenario="flaky_evning"))
+    mine = tmp_path / "mine.yaml"
+    text = "name: m\ndescription: d\nat_ibkr: a\nfaults: [{fault: half_open, at: 1, paper_user: x}]"
+    mine.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"mine\.yaml, line 4: .* known: alpha, beta"):
+        require_parts(options(tmp_path, scenario=str(mine)))
+
+
 def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="gateway_port"):
         demo_config(options(tmp_path, pod_port=65530))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ib_platform.ibkr.messages import SessionStatus
+from ib_platform.ibkr.pacing import INTERVALS, TICKLE, Pace
 from ib_platform.ibkr.rest import ContractInfo, GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Accounts, SsoValidation
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.marketdata.contracts import FutureMonth
 from ib_platform_tests.ibkr.tiny_gateway import AUTHENTICATED, TinyGateway, tiny_gateway
+from ib_platform_tests.ibkr.watch import Watch
 from ib_platform_tests.support import free_port
 
 AUTH_STATUS = "/iserver/auth/status"
@@ -30,7 +33,9 @@ async def gateway(tmp_path: Path) -> AsyncIterator[TinyGateway]:
 @pytest.fixture
 async def client(gateway: TinyGateway) -> AsyncIterator[GatewayClient]:
     tls = client_ssl_context(gateway.certificate)
-    async with GatewayClient(gateway.port, tls, timeout=20) as client:
+    # For this pace, minutes lie between two calls.
+    pace = Pace(clock=count(0, 100).__next__)
+    async with GatewayClient(gateway.port, tls, timeout=20, pace=pace) as client:
         yield client
 
 
@@ -90,6 +95,43 @@ async def test_the_proofs_of_paper(gateway: TinyGateway, client: GatewayClient) 
     gateway.answers["/iserver/accounts"] = (200, {"accounts": "DU1", "isPaper": "yes"})
     assert await client.sso_validate() == SsoValidation(None, None)
     assert await client.accounts() == Accounts((), None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_paper"),
+    [
+        ((200, {"username": "papera01", "ispaper": True}), True),
+        ((200, {"ispaper": False}), False),
+        ((200, {"ispaper": "true"}), None),
+        ((200, ""), None),
+        ((404, {"error": "Resource not found"}), None),
+    ],
+)
+async def test_one_user(
+    gateway: TinyGateway, client: GatewayClient, answer: tuple[int, object], is_paper: bool | None
+) -> None:
+    gateway.answers["/one/user"] = answer
+    assert (await client.one_user()).is_paper is is_paper
+
+
+async def test_a_refused_question_for_the_user_is_an_error(
+    gateway: TinyGateway, client: GatewayClient
+) -> None:
+    gateway.answers["/one/user"] = (401, "")
+    with pytest.raises(GatewayCallError, match="401"):
+        await client.one_user()
+
+
+async def test_calls_wait_for_their_turn(gateway: TinyGateway, tmp_path: Path) -> None:
+    gateway.answers["/tickle"] = (200, {})
+    watch = Watch()
+    pace = Pace(tmp_path / "pacing.json", clock=watch, sleep=watch.sleep)
+    tls = client_ssl_context(gateway.certificate)
+    for _ in range(2):
+        # A program that was started again: another client, the same file.
+        async with GatewayClient(gateway.port, tls, pace=pace) as client:
+            await client.tickle()
+    assert sum(watch.slept) == pytest.approx(INTERVALS[TICKLE])
 
 
 async def test_futures_and_contract_info(gateway: TinyGateway, client: GatewayClient) -> None:

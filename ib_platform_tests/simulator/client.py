@@ -16,11 +16,16 @@ import aiohttp
 from ib_platform.config import PaperUser
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.tls import client_ssl_context
-from ib_platform.simulator.app import listening
-from ib_platform.simulator.backend import Backend, Behaviour
+from ib_platform.simulator.app import gateway_listening
+from ib_platform.simulator.behaviour import Behaviour, QuoteParameters
+from ib_platform.simulator.clock import Clock
+from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.ladder_view import LadderParameters
-from ib_platform.simulator.market import MarketParameters
-from ib_platform.simulator.session import SessionParameters
+from ib_platform.simulator.pacing import PacingParameters
+from ib_platform.simulator.sessions import SessionParameters
+from ib_platform.simulator.synthetic import MarketParameters
+from ib_platform.simulator.users import SimulatedUser
+from ib_platform.simulator.world import World
 
 TIMEOUT = 60.0
 USER = PaperUser(
@@ -36,21 +41,36 @@ USER = PaperUser(
 QUICK = Behaviour(
     cadence=0.02,
     greeting_delay=0.02,
-    heartbeat_every=0.2,
-    session=SessionParameters(authentication_delay=0.05),
+    heartbeat_every=0.1,
+    session=SessionParameters(
+        authentication_delay=0.05, login_delay=(0.05, 0.1), wait_share=0.0, lock_after=5
+    ),
+    pacing=PacingParameters(requests_per_second=1e6, endpoint_limits=False),
     market=MarketParameters(quiet_rate=60.0, busy_rate=100.0),
     ladder=LadderParameters(answer_delay=(0.05, 0.1), depth_delay=(0.1, 0.2)),
+    quotes=QuoteParameters(sampled_every=0.05, first_twice_share=0.0, bare_first_share=0.0),
 )
 
 
-@dataclass
-class FakeClock:
-    """Seconds that pass when a test says so."""
+class SteppedClock:
+    """The time of day passes when a test says so; sleeps are the machine's, so that sockets
+    go on working."""
 
-    now: float = 1_000.0
+    def __init__(self, now: float = 1_000.0, wall: float = 1_800_000_000.0) -> None:
+        self._now, self._wall = now, wall
 
-    def __call__(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self._now
+
+    def wall(self) -> float:
+        return self._wall
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+        self._wall += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 @dataclass
@@ -81,8 +101,11 @@ class Client:
             while not (await self.json("GET", "/iserver/auth/status"))["authenticated"]:
                 pass
 
-    async def connect(self, path: str = "/v1/api/ws") -> aiohttp.ClientWebSocketResponse[bool]:
-        socket = await self.http.ws_connect(f"wss://127.0.0.1:{self.port}{path}")
+    async def connect(
+        self, path: str = "/v1/api/ws", **options: Any
+    ) -> aiohttp.ClientWebSocketResponse[bool]:
+        url = f"wss://127.0.0.1:{self.port}{path}"
+        socket = await self.http.ws_connect(url, **{"max_msg_size": 0} | options)
         self.sockets.append(socket)
         return socket
 
@@ -112,10 +135,10 @@ async def receive_until(
     return messages
 
 
-async def slots_free(client: Client, backend: Backend) -> None:
+async def slots_free(client: Client, face: GatewayFace) -> None:
     """Wait until no ladder is open."""
     async with asyncio.timeout(TIMEOUT):
-        while len(backend.ladders):
+        while face.login is not None and len(face.login.ladders):
             await client.json("GET", "/simulator/record")
 
 
@@ -141,18 +164,19 @@ async def client_of(port: int, context: ssl.SSLContext) -> AsyncIterator[Client]
 
 @asynccontextmanager
 async def simulated(
-    folder: Path, *, slots: int = 3, behaviour: Behaviour = QUICK, **options: Any
-) -> AsyncIterator[tuple[Client, Backend]]:
-    """A listening simulator in this process, and a client of it."""
+    folder: Path, *, slots: int = 3, behaviour: Behaviour = QUICK, clock: Clock | None = None
+) -> AsyncIterator[tuple[Client, GatewayFace]]:
+    """A listening gateway in this process, and a client of it."""
     certificate, key = folder / "gateway.pem", folder / "gateway.key"
     ensure_certificate(certificate, key)
-    user = USER.model_copy(update={"depth_slots": slots})
-    backend = Backend(user, seed=7, behaviour=behaviour, **options)
+    user = SimulatedUser.of(USER.model_copy(update={"depth_slots": slots}))
+    world = World([user], seed=7, behaviour=behaviour, clock=clock)
+    face = GatewayFace(world, user)
     async with (
-        listening(backend, certificate=certificate, private_key=key, port=0) as port,
-        client_of(port, client_ssl_context(certificate)) as client,
+        gateway_listening(face, certificate=certificate, private_key=key, port=0) as listener,
+        client_of(listener.port, client_ssl_context(certificate)) as client,
     ):
-        yield client, backend
+        yield client, face
 
 
 def with_session(**changes: Any) -> Behaviour:

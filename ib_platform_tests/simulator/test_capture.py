@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from ib_platform.errors import ConfigurationError
-from ib_platform.simulator.capture import load_capture
+from ib_platform.ibkr.capture_file import CaptureWriter
+from ib_platform.ibkr.capture_format import Direction, Exchange, Frame, Line, Note, frame_line
+from ib_platform.simulator.capture import RecordedMessage, load_capture
+from ib_platform_tests.ibkr.test_capture_format import AT, HEADER
 from ib_platform_tests.support import CAPTURE_CONID, capture_messages, capture_path
 
 QUOTE = '{"topic":"smd+42","conid":42,"55":"CL"}'
@@ -148,3 +152,101 @@ def test_no_ladder(tmp_path: Path) -> None:
 def test_no_symbol(tmp_path: Path) -> None:
     lines = [GOOD[0], line(2, QUOTE.replace('"55":"CL"', '"55":7')), GOOD[3]]
     assert "names the symbol" in reason(written(tmp_path / "nameless.jsonl", lines))
+
+
+# Version 2: a header, REST exchanges, notes, opcodes, several ladders.
+
+
+def second_version(path: Path, *lines: Line) -> Path:
+    writer = CaptureWriter(path, HEADER)
+    for entry in lines:
+        writer.write(entry)
+    writer.close()
+    return path
+
+
+def frame(ns: int, text: str, direction: Direction = "in", *, is_text: bool = False) -> Frame:
+    return frame_line(AT, ns, direction, text.encode(), text=is_text, connection=1)
+
+
+def info(conid: int, symbol: str, ns: int = 0) -> Exchange:
+    body = {"con_id": conid, "symbol": symbol, "exchange": "NYMEX", "rules": {"increment": 0.01}}
+    return Exchange(
+        t=AT,
+        ns=ns,
+        took_ns=1,
+        method="GET",
+        path=f"/iserver/contract/{conid}/info-and-rules",
+        status=200,
+        body=json.dumps(body),
+    )
+
+
+def test_only_inbound_frames_are_played_and_pauses_are_monotonic(tmp_path: Path) -> None:
+    path = second_version(
+        tmp_path / "c.jsonl.gz",
+        info(42, "HO"),
+        frame(1_000_000_000, "sbd+DU1000001+42", "out"),
+        frame(2_000_000_000, LADDER),
+        Note(t=AT, ns=3_000_000_000, name="x"),
+        frame(3_500_000_000, "ech+hb", is_text=True),
+    )
+    capture = load_capture(path)
+    assert capture.messages == (
+        RecordedMessage(0.0, LADDER.encode()),
+        RecordedMessage(1.5, b"ech+hb", is_text=True),
+    )
+    assert [(c.conid, c.symbol, c.exchange) for c in capture.contracts] == [(42, "HO", "NYMEX")]
+    assert [exchange.path for exchange in capture.exchanges] == [info(42, "HO").path]
+
+
+def test_several_ladders_most_frames_first(tmp_path: Path) -> None:
+    other = LADDER.replace("+42", "+7")
+    nameless = LADDER.replace("+42", "+8")
+    path = second_version(
+        tmp_path / "c.jsonl.gz",
+        info(42, "HO"),
+        info(7, "RB"),
+        info(9, "never shown"),
+        *(frame(1, text) for text in (other, LADDER, LADDER, nameless)),
+    )
+    capture = load_capture(path)
+    assert [contract.symbol for contract in capture.contracts] == ["HO", "RB"]
+    assert (capture.conid, capture.symbol) == (42, "HO")
+    assert capture.shows(7)
+    assert not capture.shows(9)
+    assert len(capture.messages) == 4, "a nameless ladder is played too"
+
+
+def test_a_price_of_the_recording(tmp_path: Path) -> None:
+    rows = [{"row": row, "focus": 0, "price": f"{58.40 - row / 100:.2f}"} for row in range(21)]
+    full = json.dumps({"topic": "sbd+DU1000001+42", "data": rows})
+    path = second_version(tmp_path / "c.jsonl", info(42, "HO"), frame(1, LADDER), frame(2, full))
+    assert load_capture(path).contracts[0].price == Decimal("58.3")
+
+
+def test_a_recorder_that_was_killed(tmp_path: Path) -> None:
+    whole = second_version(tmp_path / "c.jsonl.gz", info(42, "HO"), frame(1, LADDER))
+    torn = tmp_path / "torn.jsonl.gz"
+    torn.write_bytes(whole.read_bytes()[:-1])
+    assert "ends in the middle" in reason(torn)
+    capture = load_capture(torn, allow_torn=True)
+    assert capture.torn is not None
+    assert capture.conid == 42
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ('{"format":"ib_platform capture","version":3}', "line 1: capture version 3 is newer"),
+        ('{"format":"HAR","version":1}', "line 1: a file of the format 'HAR'"),
+        ('{"format":"ib_platform capture","version":2}', "line 1: not a header of a capture"),
+    ],
+)
+def test_foreign_and_newer_files_by_name(tmp_path: Path, header: str, said: str) -> None:
+    assert said in reason(written(tmp_path / "c.jsonl", [header, *GOOD]))
+
+
+def test_a_ladder_that_nothing_names(tmp_path: Path) -> None:
+    path = second_version(tmp_path / "c.jsonl", info(7, "RB"), frame(1, LADDER))
+    assert "conid 42, and no recorded REST answer does" in reason(path)

@@ -1,4 +1,4 @@
-"""The simulator as a process: ready line, signals, taken port, orphans."""
+"""The simulator as a process: ready lines, signals, taken port, orphans."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ import pytest
 from ib_platform.config import PlatformConfig, dump_config
 from ib_platform.errors import ConfigurationError, PlatformInUseError
 from ib_platform.paths import PodPaths
-from ib_platform.simulator.app import serve
+from ib_platform.simulator.program import GatewaySeat, serve
 from ib_platform_tests.support import make_config, wait_until
 
 PROGRAM = """
 import sys
 from pathlib import Path
 from ib_platform.config import load_config
-from ib_platform.simulator.app import serve
+from ib_platform.simulator.program import GatewaySeat, serve
 parent = int(sys.argv[2]) if len(sys.argv) > 2 else None
-serve(load_config(Path(sys.argv[1])), "alpha", parent_pid=parent)
+config = load_config(Path(sys.argv[1]))
+serve(config, [GatewaySeat.of(config, "alpha")], parent_pid=parent)
 """
 
 
@@ -65,12 +66,15 @@ def port_answers(port: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_line_when_ready_and_a_clean_end(config: PlatformConfig, number: int) -> None:
+def test_a_line_for_each_port_when_ready_and_a_clean_end(
+    config: PlatformConfig, number: int
+) -> None:
     port = config.paper_user("alpha").gateway_port
     with process_of(config) as process:
         line = ready_line(process)
         assert f"https://127.0.0.1:{port}" in line
         assert "alpha" in line
+        assert "control of the simulation on http://127.0.0.1:" in ready_line(process)
         assert port_answers(port)
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
@@ -88,7 +92,8 @@ def test_it_listens_on_loopback_only(config: PlatformConfig) -> None:
             for connection in psutil.Process(process.pid).net_connections()
             if connection.status == psutil.CONN_LISTEN
         ]
-        assert [address.ip for address in listening] == ["127.0.0.1"]
+        assert {address.ip for address in listening} == {"127.0.0.1"}
+        assert len(listening) == 2, "the gateway and the control endpoint"
 
 
 def test_the_pods_own_certificate_is_made(config: PlatformConfig) -> None:
@@ -109,13 +114,13 @@ def test_a_taken_port_is_one_clear_error(config: PlatformConfig) -> None:
     with socket.socket() as owner:
         owner.bind(("127.0.0.1", port))
         owner.listen()
-        with pytest.raises(PlatformInUseError, match=f"port {port} .* paper user alpha"):
-            serve(config, "alpha")
+        with pytest.raises(PlatformInUseError, match=f"port {port} .* papera01"):
+            serve(config, [GatewaySeat.of(config, "alpha")])
 
 
 def test_an_unknown_paper_user(config: PlatformConfig) -> None:
     with pytest.raises(ConfigurationError, match="known: alpha, beta"):
-        serve(config, "gamma")
+        GatewaySeat.of(config, "gamma")
 
 
 def test_an_orphan_ends_by_itself(config: PlatformConfig) -> None:

@@ -13,12 +13,10 @@ import pytest
 
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.marketdata.frames import classify
-from ib_platform.simulator.backend import Backend
 from ib_platform_tests.simulator.client import (
-    QUICK,
     TIMEOUT,
     Client,
-    FakeClock,
+    SteppedClock,
     simulated,
     with_session,
 )
@@ -26,9 +24,18 @@ from ib_platform_tests.simulator.client import (
 NO_BRIDGE = b'{"error":"Bad Request: no bridge","statusCode":400}'
 NEED_BRIDGE = [
     "/iserver/accounts",
+    "/iserver/account/orders",
+    "/iserver/account/trades",
+    "/iserver/account/DU1000001/summary",
+    "/iserver/account/pnl/partitioned",
+    "/iserver/secdef/search?symbol=ES",
+    "/iserver/secdef/info?conid=1&secType=FUT&month=DEC26",
     "/iserver/contract/1/info",
     "/iserver/contract/1/info-and-rules",
+    "/iserver/marketdata/snapshot?conids=1&fields=31",
+    "/iserver/marketdata/history?conid=1&bar=1min",
     "/iserver/marketdata/unsubscribeall",
+    "/iserver/marketdata/1/unsubscribe",
 ]
 NEED_SSO = [
     ("POST", "/tickle"),
@@ -39,7 +46,15 @@ NEED_SSO = [
     ("POST", "/logout"),
     ("GET", "/sso/validate"),
     ("GET", "/portfolio/accounts"),
+    ("GET", "/portfolio/subaccounts"),
+    ("GET", "/portfolio/DU1000001/summary"),
     ("GET", "/trsrv/futures?symbols=CL"),
+    ("GET", "/trsrv/secdef?conids=1"),
+    ("GET", "/trsrv/secdef/schedule?assetClass=FUT&symbol=CL"),
+    ("GET", "/contract/trading-schedule?conid=1"),
+    ("POST", "/iserver/secdef/search"),
+    ("POST", "/iserver/contract/rules"),
+    ("POST", "/iserver/marketdata/unsubscribe"),
     *(("GET", path) for path in NEED_BRIDGE),
 ]
 
@@ -55,11 +70,6 @@ async def fresh(tmp_path: Path) -> AsyncIterator[Client]:
 async def ready(fresh: Client) -> Client:
     await fresh.authenticate()
     return fresh
-
-
-async def front(client: Client, symbol: str) -> dict[str, int]:
-    months = (await client.json("GET", f"/trsrv/futures?symbols={symbol}"))[symbol]
-    return min(months, key=lambda month: month["expirationDate"])
 
 
 @pytest.mark.parametrize("prefix", ["/v1/api", "/v1/portal"])
@@ -94,7 +104,7 @@ async def test_tickle(fresh: Client, method: str) -> None:
 
 
 async def test_init_takes_a_moment(tmp_path: Path) -> None:
-    clock = FakeClock()
+    clock = SteppedClock()
     async with simulated(tmp_path, clock=clock) as (client, _):
         answer = await client.json("POST", "/iserver/auth/ssodh/init", json={"publish": True})
         assert answer["passed"] is True
@@ -102,7 +112,7 @@ async def test_init_takes_a_moment(tmp_path: Path) -> None:
         assert answer["connected"] is True
         status, body = await client.call("GET", "/iserver/accounts")
         assert (status, body) == (400, NO_BRIDGE), "no bridge shortly after init too"
-        clock.now += 0.05
+        clock.advance(0.05)
         assert (await client.json("GET", "/iserver/auth/status"))["authenticated"] is True
 
 
@@ -165,66 +175,6 @@ async def test_the_paper_proofs(ready: Client) -> None:
     assert accounts["isPaper"] is True
 
 
-async def test_portfolio_accounts_need_no_brokerage_session(fresh: Client) -> None:
-    (account,) = await fresh.json("GET", "/portfolio/accounts")
-    assert account["id"] == account["accountId"] == "DU1000001"
-    assert account["type"] == "DEMO"
-
-
-async def test_futures(fresh: Client) -> None:
-    answer = await fresh.json("GET", "/trsrv/futures?symbols=CL,ES,NOPE")
-    assert set(answer) == {"CL", "ES"}, "an unknown symbol has no key"
-    for symbol, months in answer.items():
-        dates = [month["expirationDate"] for month in months]
-        assert dates != sorted(dates), "IBKR does not sort"
-        for month in months:
-            assert month["symbol"] == symbol
-            assert type(month["conid"]) is int
-            assert type(month["expirationDate"]) is int
-            assert 20_000_101 < month["ltd"] <= month["expirationDate"]
-            assert "exchange" not in month
-
-
-@pytest.mark.parametrize("query", ["", "?symbols=", "?symbols=,,", "?symbols=nope"])
-async def test_futures_of_nothing(fresh: Client, query: str) -> None:
-    assert await fresh.call("GET", "/trsrv/futures" + query) == (200, b"{}")
-
-
-@pytest.mark.parametrize(
-    ("symbol", "exchange", "multiplier", "increment"),
-    [("CL", "NYMEX", "1000", 0.01), ("ES", "CME", "50", 0.25), ("ZN", "CBOT", "1000", 0.015625)],
-)
-async def test_contract_info(
-    ready: Client, symbol: str, exchange: str, multiplier: str, increment: float
-) -> None:
-    month = await front(ready, symbol)
-    info = await ready.json("GET", f"/iserver/contract/{month['conid']}/info")
-    assert info["con_id"] == month["conid"]
-    assert info["symbol"] == symbol
-    assert info["exchange"] == exchange
-    assert info["multiplier"] == multiplier
-    assert info["instrument_type"] == "FUT"
-    assert info["maturity_date"] == str(month["expirationDate"])
-    assert info["contract_month"] == info["maturity_date"][:6]
-    assert info["underlying_con_id"] == month["underlyingConid"]
-    assert "rules" not in info
-    with_rules = await ready.json("GET", f"/iserver/contract/{month['conid']}/info-and-rules")
-    assert with_rules["rules"]["increment"] == increment
-    assert {key: with_rules[key] for key in info} == info
-
-
-@pytest.mark.parametrize("conid", ["1", "9" * 400])
-async def test_contract_info_of_nothing(ready: Client, conid: str) -> None:
-    status, body = await ready.call("GET", f"/iserver/contract/{conid}/info")
-    assert status == 404
-    assert b"No contract found" in body
-
-
-async def test_unsubscribe_all(ready: Client) -> None:
-    answer = await ready.call("GET", "/iserver/marketdata/unsubscribeall")
-    assert answer == (200, b'{"unsubscribed":true}')
-
-
 @pytest.mark.parametrize("path", ["/nothing", "/iserver/nothing", "/iserver/contract/x/info"])
 async def test_unknown_paths_are_404(ready: Client, path: str) -> None:
     status, body = await ready.call("GET", path)
@@ -265,14 +215,14 @@ async def test_a_client_that_does_not_pin_is_refused(fresh: Client) -> None:
 
 
 async def test_the_idle_timeout_counts_requests(tmp_path: Path) -> None:
-    clock = FakeClock()
+    clock = SteppedClock()
     async with simulated(tmp_path, clock=clock) as (client, _):
         await client.json("POST", "/iserver/auth/ssodh/init", data=b"")
         for _ in range(3):
-            clock.now += 300
+            clock.advance(300)
             status = await client.json("POST", "/iserver/auth/status")
             assert status["authenticated"] is True
-        clock.now += 361
+        clock.advance(361)
         await client.json("GET", "/simulator/record")
         assert (await client.json("POST", "/iserver/auth/status"))["authenticated"] is False
 
@@ -282,14 +232,8 @@ async def test_the_record_of_a_silent_simulator(fresh: Client) -> None:
     assert await fresh.call("GET", "/simulator/record") == (200, expected)
 
 
-async def test_two_simulators_list_the_same_contracts(tmp_path: Path) -> None:
-    async with simulated(tmp_path) as (one, _), simulated(tmp_path) as (other, _):
-        path = "/trsrv/futures?symbols=CL,ES,NQ,GC,ZN"
-        assert await one.json("GET", path) == await other.json("GET", path)
-
-
 def test_only_ladder_frames_count_as_such() -> None:
-    from ib_platform.simulator.backend import Sent
+    from ib_platform.simulator.record import Sent
 
     sent = Sent()
     ladder = b'{"topic":"sbd+DU1000001+42","data":[]}'
@@ -300,10 +244,9 @@ def test_only_ladder_frames_count_as_such() -> None:
     assert classify(ladder).conid == 42
 
 
-async def test_markets_are_kept_for_the_life_of_the_process() -> None:
-    from ib_platform_tests.simulator.client import USER
-
-    backend = Backend(USER, seed=1, behaviour=QUICK)
-    conid = backend.catalogue.months_of("CL")[0].conid
-    assert backend.market(conid) is backend.market(conid)
-    assert backend.market(1) is None
+async def test_markets_are_kept_for_the_life_of_the_process(tmp_path: Path) -> None:
+    async with simulated(tmp_path) as (_, face):
+        world = face.world
+        conid = world.catalogue.months_of("CL")[0].conid
+        assert world.market(conid) is world.market(conid)
+        assert world.market(1) is None

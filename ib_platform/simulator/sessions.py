@@ -1,0 +1,294 @@
+"""The sessions of one username at IBKR, as a machine without a clock.
+
+Two tiers (Web API page, section 1.4): *SSO* logins, of which a user may have several, and on top of
+one of them the *brokerage session* that ``/iserver`` and market data need: one at a time. ``now``
+is always simulated monotonic seconds from the caller; ``wall_offset`` makes unix seconds of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Annotated
+
+from pydantic import Field
+
+from ib_platform.simulator.outages import Outage, OutageParameters, Outages
+from ib_platform.simulator.parameters import Seconds, Share, Span, parameters
+from ib_platform.simulator.rival import Rival
+
+_SSO_LIFETIME_MS = 600_000
+"""IBKR's ``ssoExpires`` runs down from this and jumps back; a low value is no alarm."""
+
+
+@parameters
+class SessionParameters:
+    """Times in seconds.
+
+    ``login_delay``: how long ``auth/status`` stays false after a login (observed: 5 to 7 s).
+    ``authentication_delay``: from ``ssodh/init`` to authenticated on an older login.
+    ``no_bridge_after_init``: how long ``/iserver`` still says ``no bridge`` after that.
+    ``idle_timeout``: the brokerage session ends without requests. ``sso_idle_end``: so does a login
+    that no gateway keeps alive. ``session_limit``: no login lives longer. ``wait_share``: how
+    often ``ssodh/init`` answers ``{"wait":true}`` (observed: 10 of 50). ``logout_ends_sso``:
+    IBKR's documents say that a logout asks for a new login, clients in the field rely on the
+    opposite. ``lock_after``: wrong passwords in a row.
+    """
+
+    authentication_delay: Seconds = 0.5
+    login_delay: Span = (5.0, 7.0)
+    no_bridge_after_init: Seconds = 0.0
+    idle_timeout: Seconds = 360.0
+    sso_idle_end: Seconds = 600.0
+    session_limit: Seconds = 86_400.0
+    wait_share: Share = 0.2
+    logout_ends_sso: bool = False
+    lock_after: Annotated[int, Field(ge=1)] = 5
+
+
+class InitAnswer(StrEnum):
+    """What ``ssodh/init`` makes of a request."""
+
+    STARTED = "started"
+    WAIT = "wait"
+    COMPETING = "competing"
+    UNAVAILABLE = "unavailable"
+    NO_LOGIN = "no_login"
+
+
+class PasswordAnswer(StrEnum):
+    """What became of a username and password."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """What ``auth/status`` and ``sts`` tell. ``sso`` false means HTTP 401 everywhere."""
+
+    sso: bool
+    connected: bool
+    authenticated: bool
+    competing: bool = False
+    message: str = ""
+
+
+NO_LOGIN = SessionStatus(sso=False, connected=False, authenticated=False)
+
+
+@dataclass(slots=True)
+class _Login:
+    """One SSO login. ``earliest``: before it nothing authenticates. ``kept_alive``: a gateway
+    program tickles for it. ``connected``: it has had a brokerage session."""
+
+    began: float
+    last_request: float
+    earliest: float
+    kept_alive: bool
+    connected: bool
+    authenticated_from: float | None = None
+    competing: bool = False
+
+
+class UserSessions:
+    """Logins of one username by token, and which of them holds the brokerage session.
+
+    ``stuck`` tells whether authentication hangs at an instant (an injected fault).
+    ``authenticates`` false: it always does, as after a TOTP login of a general user.
+    """
+
+    def __init__(
+        self,
+        parameters: SessionParameters,
+        *,
+        seed: str,
+        authenticates: bool = True,
+        outages: Outages | None = None,
+        wall_offset: float = 0.0,
+        stuck: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._parameters = parameters
+        self._random = Random(f"sessions/{seed}")
+        self._authenticates = authenticates
+        self._outages = outages or Outages(OutageParameters())
+        self._wall_offset = wall_offset
+        self._stuck = stuck
+        self._logins: dict[str, _Login] = {}
+        self._holder: str | None = None
+        self._rival = Rival()
+        self._settled: float | None = None
+        self._failures = 0
+        self.locked = False
+
+    def check_password(self, right: bool) -> PasswordAnswer:
+        """Count an attempt; too many wrong ones in a row lock the user."""
+        if self.locked:
+            return PasswordAnswer.LOCKED
+        if right:
+            self._failures = 0
+            return PasswordAnswer.RIGHT
+        self._failures += 1
+        self.locked = self._failures >= self._parameters.lock_after
+        return PasswordAnswer.LOCKED if self.locked else PasswordAnswer.WRONG
+
+    def log_in(
+        self, token: str, now: float, *, fresh: bool = True, kept_alive: bool = True
+    ) -> None:
+        """Begin an SSO login. ``fresh`` false: it happened long ago, without ``login_delay``."""
+        self._settle(now)
+        delay = self._random.uniform(*self._parameters.login_delay) if fresh else 0.0
+        self._logins[token] = _Login(now, now, now + delay, kept_alive, connected=not fresh)
+
+    def end_login(self, token: str) -> None:
+        """The SSO login is gone (401 from now on). No-op if it was not there."""
+        self._logins.pop(token, None)
+        self._release(token)
+
+    def request_seen(self, token: str, now: float) -> None:
+        """A REST request came: the idle time begins anew (unless it had run out already)."""
+        self._settle(now)
+        if token in self._logins:
+            self._logins[token].last_request = now
+
+    def start_brokerage(
+        self, token: str, now: float, *, compete: bool, delay: float = 0.0
+    ) -> InitAnswer:
+        """``ssodh/init`` or ``reauthenticate``: authenticated after the delays; no-op if open."""
+        self._settle(now)
+        login = self._logins.get(token)
+        if login is None:
+            return InitAnswer.NO_LOGIN
+        if self._outages.at(now + self._wall_offset) is not None:
+            return InitAnswer.UNAVAILABLE
+        if self._is_elsewhere(token):
+            if not compete:
+                login.competing = True
+                return InitAnswer.COMPETING
+            self._rival.lost(now)
+        self._hand_over_to(token)
+        login.competing = False
+        soonest = max(now + delay + self._parameters.authentication_delay, login.earliest)
+        # An earlier request stands; a client's own may overtake the gateway's delayed one.
+        begun = login.authenticated_from
+        login.authenticated_from = soonest if begun is None else min(begun, soonest)
+        waits = self._random.random() < self._parameters.wait_share
+        return InitAnswer.WAIT if waits else InitAnswer.STARTED
+
+    def other_device(
+        self, now: float, *, retakes: int = 0, every: float = 60.0, stays: float | None = None
+    ) -> None:
+        """The user logs in on a phone or in TWS, which takes the brokerage session; when it is
+        taken back, the device takes it again ``every`` seconds later, ``retakes`` times. After
+        ``stays`` seconds the device logs off for good."""
+        self._settle(now)
+        self._rival.arrive(now, retakes=retakes, every=every, stays=stays)
+        self._hand_over_to(None)
+
+    def drop_brokerage(self, token: str) -> None:
+        """The brokerage session ends, the SSO login stays."""
+        if token in self._logins:
+            self._logins[token].authenticated_from = None
+        self._release(token)
+
+    def log_out(self, token: str) -> None:
+        """Ends the brokerage session, and the SSO login if the parameters say so."""
+        self.drop_brokerage(token)
+        if self._parameters.logout_ends_sso:
+            self.end_login(token)
+
+    def status(self, token: str, now: float) -> SessionStatus:
+        """State of one login; ``NO_LOGIN`` for an unknown token."""
+        self._settle(now)
+        login = self._logins.get(token)
+        if login is None:
+            return NO_LOGIN
+        begun = login.authenticated_from
+        authenticated = begun is not None and now >= begun and self._can_authenticate()
+        return SessionStatus(True, login.connected, authenticated, login.competing)
+
+    def has_bridge(self, token: str, now: float) -> bool:
+        """Whether ``/iserver`` answers: a little later than ``auth/status`` says so."""
+        if not self.status(token, now).authenticated:
+            return False
+        begun = self._logins[token].authenticated_from
+        return begun is not None and now >= begun + self._parameters.no_bridge_after_init
+
+    def brokerage_began(self, token: str) -> float | None:
+        """Since when a login has its brokerage session: names that session. None without one."""
+        return self._logins[token].authenticated_from if token in self._logins else None
+
+    def sso_expires_ms(self, token: str, now: float) -> int:
+        """Milliseconds of ``ssoExpires``."""
+        login = self._logins.get(token)
+        began = now if login is None else login.began
+        return _SSO_LIFETIME_MS - int((now - began) * 1000) % _SSO_LIFETIME_MS
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The logins that there are, oldest first."""
+        return tuple(self._logins)
+
+    def _can_authenticate(self) -> bool:
+        return self._authenticates and not self._stuck()
+
+    def _is_elsewhere(self, token: str) -> bool:
+        return self._rival.holds or self._holder not in (None, token)
+
+    def _hand_over_to(self, token: str | None) -> None:
+        """The brokerage session goes to a login, or (None) to the other device."""
+        loser = self._logins.get(self._holder) if self._holder not in (None, token) else None
+        if loser is not None:
+            loser.authenticated_from = None
+            loser.competing = True
+        self._holder = token
+
+    def _release(self, token: str) -> None:
+        if self._holder == token:
+            self._holder = None
+
+    def _settle(self, now: float) -> None:
+        """Everything that time alone has done since the last look."""
+        before = now if self._settled is None else self._settled
+        self._settled = max(now, before)
+        self._note_connected(now)
+        self._outage(before, now)
+        offset = self._wall_offset
+        for token, login in list(self._logins.items()):
+            idle = now - login.last_request
+            too_old = now - login.began > self._parameters.session_limit
+            expired = self._outages.ends_login(login.began + offset, now + offset)
+            if (
+                too_old
+                or expired
+                or (not login.kept_alive and idle > self._parameters.sso_idle_end)
+            ):
+                self.end_login(token)
+            elif idle > self._parameters.idle_timeout:
+                self.drop_brokerage(token)
+        if self._rival.returns(now):
+            self._hand_over_to(None)
+        if not self._rival.holds and self._holder is None:
+            for login in self._logins.values():
+                login.competing = False
+
+    def _note_connected(self, now: float) -> None:
+        """A login that was authenticated once stays connected, whether anybody looked or not."""
+        for login in self._logins.values():
+            begun = login.authenticated_from
+            if begun is not None and now >= begun and self._can_authenticate():
+                login.connected = True
+
+    def _outage(self, before: float, now: float) -> None:
+        offset = self._wall_offset
+        begun = self._outages.began_between(before + offset, now + offset)
+        if not begun:
+            return
+        ends_login = Outage.NIGHTLY in begun and self._outages.parameters.nightly_ends_login
+        for token in list(self._logins):
+            self.drop_brokerage(token)
+            if ends_login:
+                self.end_login(token)

@@ -1,0 +1,154 @@
+"""Request limits: pure instants, the file that programs share, and the share of one program."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ib_platform.ibkr.pacing import INTERVALS, TICKLE, VALIDATE, Ledger, Pace, due_in
+from ib_platform_tests.ibkr.watch import Watch
+
+# Eighths of a second: sums of them are exact.
+SECONDS = st.integers(0, 10**9).map(lambda eighths: eighths / 8)
+INTERVAL = st.integers(0, 800).map(lambda eighths: eighths / 8)
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def _pace(watch: Watch, ledger: Path | None = None, share: int = 4) -> Pace:
+    return Pace(ledger, share=share, clock=watch, sleep=watch.sleep)
+
+
+async def _call(pace: Pace, path: str) -> None:
+    async with pace.turn(path):
+        pass
+
+
+@given(last=SECONDS, now=SECONDS, interval=INTERVAL)
+def test_after_the_pause_a_call_is_due(last: float, now: float, interval: float) -> None:
+    pause = due_in(last, interval, now)
+    assert 0 <= pause <= interval
+    if last <= now:
+        assert due_in(last, interval, now + pause) == 0
+
+
+@given(now=SECONDS)
+def test_what_was_never_called_or_before_a_new_start_is_due(now: float) -> None:
+    assert due_in(None, 61, now) == 0
+    assert due_in(now + 1, 61, now) == 0
+
+
+@pytest.mark.parametrize("path", list(INTERVALS))
+async def test_a_limited_path_waits_for_its_interval(watch: Watch, path: str) -> None:
+    pace = _pace(watch)
+    assert pace.due_in(path) == 0
+    await _call(pace, path)
+    assert pace.due_in(path) == pytest.approx(INTERVALS[path])
+    began = watch.now
+    await _call(pace, path)
+    assert watch.now - began == pytest.approx(INTERVALS[path])
+
+
+async def test_limits_are_kept_path_by_path(watch: Watch) -> None:
+    pace = _pace(watch)
+    for path in (TICKLE, VALIDATE, "/trsrv/futures", "/one/user"):
+        await _call(pace, path)
+    assert watch.slept == []
+    assert pace.due_in("/trsrv/futures") == 0
+
+
+async def test_programs_share_the_limits_through_the_ledger(watch: Watch, tmp_path: Path) -> None:
+    ledger = tmp_path / "pods" / "alpha" / "pacing.json"
+    supervisor, streamer = _pace(watch, ledger), _pace(watch, ledger)
+    await _call(supervisor, VALIDATE)
+    assert streamer.due_in(VALIDATE) == pytest.approx(INTERVALS[VALIDATE])
+    await _call(streamer, TICKLE)
+    await _call(supervisor, TICKLE)
+    assert sum(watch.slept) == pytest.approx(INTERVALS[TICKLE])
+    started_again = _pace(watch, ledger)
+    assert started_again.due_in(VALIDATE) == pytest.approx(INTERVALS[VALIDATE] - INTERVALS[TICKLE])
+
+
+async def test_the_interval_begins_when_the_answer_came(watch: Watch) -> None:
+    """A slow call may have arrived late: the next one must not arrive too soon after it."""
+    pace = _pace(watch)
+    async with pace.turn(TICKLE):
+        watch.now += 5
+    assert pace.due_in(TICKLE) == pytest.approx(INTERVALS[TICKLE])
+
+
+async def test_a_failed_call_counts_too(watch: Watch) -> None:
+    pace = _pace(watch)
+    with pytest.raises(OSError, match="refused"):
+        async with pace.turn(VALIDATE):
+            raise OSError("refused")
+    assert pace.due_in(VALIDATE) > 60
+
+
+@given(share=st.integers(1, 9), calls=st.integers(1, 60))
+def test_no_second_sees_more_calls_than_the_share(share: int, calls: int) -> None:
+    watch = Watch()
+    made: list[float] = []
+
+    async def run() -> None:
+        pace = _pace(watch, share=share)
+        for _ in range(calls):
+            async with pace.turn("/trsrv/futures"):
+                made.append(watch.now)
+
+    asyncio.run(run())
+    assert all(sum(at <= other < at + 1 for other in made) <= share for at in made)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b'{"/tickle":"soon"}', b"\xff"])
+async def test_a_damaged_ledger_is_an_empty_one(
+    watch: Watch, tmp_path: Path, content: bytes
+) -> None:
+    ledger = tmp_path / "pacing.json"
+    ledger.write_bytes(content)
+    pace = _pace(watch, ledger)
+    await _call(pace, TICKLE)
+    assert watch.slept == []
+    assert _pace(watch, ledger).due_in(TICKLE) > 0, "it was written anew"
+
+
+async def test_without_a_writable_folder_a_program_remembers_its_own_calls(
+    watch: Watch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    pace = _pace(watch, tmp_path / "file" / "pacing.json")
+    await _call(pace, VALIDATE)
+    assert pace.due_in(VALIDATE) == pytest.approx(INTERVALS[VALIDATE])
+
+
+def test_the_ledger_leaves_no_other_files(watch: Watch, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "pacing.json", watch)
+    for _ in range(3):
+        ledger.take(TICKLE)
+        ledger.answered(TICKLE)
+    assert {file.name for file in tmp_path.iterdir()} <= {"pacing.json", "pacing.json.lock"}
+
+
+_TAKER = """
+import sys
+from pathlib import Path
+from ib_platform.ibkr.pacing import VALIDATE, Ledger
+import time
+print(Ledger(Path(sys.argv[1]), time.monotonic).take(VALIDATE) == 0)
+"""
+
+
+def test_of_several_processes_one_gets_the_call(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", _TAKER, str(tmp_path / "pacing.json")]
+    takers = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    answers = [taker.communicate(timeout=60)[0].strip() for taker in takers]
+    assert sorted(answers) == ["False", "False", "False", "True"]
