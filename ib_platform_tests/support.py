@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import socket
 import time
 from collections.abc import Callable
 from functools import cache
@@ -15,23 +14,10 @@ from typing import Any, TypeVar
 import pytest
 
 from ib_platform.config import PlatformConfig
+from ib_platform_tests.ports import free_port
 
 T = TypeVar("T")
 CAPTURE_CONID = 304037393
-
-
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now and that was not given before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 def wait_until(condition: Callable[[], T], what: str, timeout: float = 60) -> T:

@@ -11,7 +11,7 @@ import pytest
 from ib_platform.errors import PlatformInUseError
 from ib_platform.health_server import Probes, serve_health
 from ib_platform_tests.pod_processes import http_get
-from ib_platform_tests.support import free_port
+from ib_platform_tests.ports import free_port
 
 
 class Answer(msgspec.Struct):

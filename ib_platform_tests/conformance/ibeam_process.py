@@ -21,7 +21,8 @@ from filelock import FileLock
 from ib_platform_tests.conformance.foreign import program, python_of
 from ib_platform_tests.conformance.simulator_process import SimulatorProcess
 from ib_platform_tests.pod_processes import http_get
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.support import wait_until
 
 TIMEOUT = 90.0
 _STARTER = (

@@ -20,9 +20,10 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.simulator.control_client import call
 from ib_platform.simulator.users import simulated_password
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.simulator.client import client_of
 from ib_platform_tests.simulator.login_client import script_of
-from ib_platform_tests.support import free_port, make_config, wait_until
+from ib_platform_tests.support import make_config, wait_until
 
 # What the clients wait for comes sooner than at IBKR; limits, shapes and semantics stay.
 SOONER = {

@@ -20,7 +20,7 @@ from ib_platform.demo.prepare import (
     write_config,
 )
 from ib_platform.errors import ConfigurationError, MissingDependencyError, PlatformInUseError
-from ib_platform_tests.support import free_port
+from ib_platform_tests.ports import free_port
 
 
 def options(folder: Path, **changes: Any) -> DemoOptions:

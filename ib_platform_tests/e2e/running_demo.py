@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,27 +17,10 @@ import psutil
 from ib_platform.config import PlatformConfig, load_config
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.states import PodState
-from ib_platform_tests.support import free_port
+from ib_platform_tests.ports import free_port, free_port_range
 
 PATIENCE = 300.0
-_PORTS_OF_PODS = 24
-
-
-def free_port_range(count: int = _PORTS_OF_PODS) -> int:
-    """First of ``count`` neighbouring ports, all free now."""
-    while True:
-        first = free_port()
-        if first + count < 65535 and all(_is_free(first + offset) for offset in range(count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+PORTS_OF_PODS = 24
 
 
 class RunningDemo:
@@ -84,7 +66,8 @@ class RunningDemo:
     def start(self) -> None:
         command = [sys.executable, "-m", "ib_platform.cli", "demo", "--folder", str(self.folder)]
         command += ["--ui-port", str(self.ui_port), "--clickhouse-port", str(free_port())]
-        command += ["--pod-port", str(free_port_range()), "--json", str(self.json_file)]
+        command += ["--pod-port", str(free_port_range(PORTS_OF_PODS))]
+        command += ["--json", str(self.json_file)]
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, *self._options], stdout=log, stderr=subprocess.STDOUT

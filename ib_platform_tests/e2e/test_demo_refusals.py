@@ -11,13 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ib_platform_tests.e2e.running_demo import RunningDemo, free_port_range
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.e2e.running_demo import PORTS_OF_PODS, RunningDemo
+from ib_platform_tests.ports import free_port, free_port_range
+from ib_platform_tests.support import wait_until
 
 
 def run_demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ib_platform.cli", "demo", "--folder", str(folder), "--no-ui"]
-    ports = ["--clickhouse-port", str(free_port()), "--pod-port", str(free_port_range())]
+    ports = ["--clickhouse-port", str(free_port())]
+    ports += ["--pod-port", str(free_port_range(PORTS_OF_PODS))]
     return subprocess.run(
         [*command, *ports, *arguments], capture_output=True, text=True, timeout=120
     )
@@ -44,13 +46,13 @@ def test_a_taken_port(tmp_path: Path) -> None:
 
 
 def test_a_port_wanted_twice(tmp_path: Path) -> None:
-    port = str(free_port_range())
+    port = str(free_port_range(PORTS_OF_PODS))
     done = run_demo(tmp_path / "demo", "--clickhouse-port", port, "--pod-port", port)
     assert_one_clear_sentence(done, 2, f"port {port} is wanted for ClickHouse and for the pod of")
 
 
 def test_the_port_of_the_code_server(tmp_path: Path) -> None:
-    first = free_port_range()
+    first = free_port_range(PORTS_OF_PODS)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", first + 9))
         holder.listen()

@@ -16,7 +16,7 @@ from ib_platform.fleet.probe import ask_health
 from ib_platform.health import GatewayHealth
 from ib_platform.health_server import Probes, serve_health
 from ib_platform_tests.fleet.observations import gateway_health
-from ib_platform_tests.support import free_port
+from ib_platform_tests.ports import free_port
 
 BODY = msgspec.json.encode(gateway_health())
 OK = b"HTTP/1.0 200 OK\r\n\r\n"

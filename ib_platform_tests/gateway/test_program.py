@@ -17,7 +17,8 @@ from ib_platform.errors import GatewayError, PlatformInUseError
 from ib_platform.gateway.guard import guarded
 from ib_platform.gateway.program import GatewayProgram, port_is_free, program_argv, restart_pause
 from ib_platform_tests.pod_processes import wait_gone
-from ib_platform_tests.support import free_port, make_config, wait_until
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.support import make_config, wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = [

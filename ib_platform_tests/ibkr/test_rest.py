@@ -19,7 +19,7 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.marketdata.contracts import FutureMonth
 from ib_platform_tests.ibkr.tiny_gateway import AUTHENTICATED, TinyGateway, tiny_gateway
 from ib_platform_tests.ibkr.watch import Watch
-from ib_platform_tests.support import free_port
+from ib_platform_tests.ports import free_port
 
 AUTH_STATUS = "/iserver/auth/status"
 

@@ -21,6 +21,7 @@ from ib_platform.recorder import app
 from ib_platform.recorder.stage import Upkeep
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.users import AccountKind
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.recorder.gateways import (
     ACCOUNT,
     NAMES,
@@ -32,7 +33,6 @@ from ib_platform_tests.recorder.gateways import (
     with_port,
 )
 from ib_platform_tests.simulator.client import TIMEOUT
-from ib_platform_tests.support import free_port
 
 
 async def eventually(path: Path, count: int, what: str) -> None:

@@ -19,10 +19,11 @@ from ib_platform.simulator.drill import Player
 from ib_platform.simulator.fault_kinds import SPECS, FaultKind
 from ib_platform.simulator.scenario_library import scenario_names
 from ib_platform.simulator.users import simulated_password
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.simulator.client import USER
 from ib_platform_tests.simulator.drilled import USERNAMES, Drilled, drilled
 from ib_platform_tests.simulator.sockets import conid_of, streaming
-from ib_platform_tests.support import free_port, make_config
+from ib_platform_tests.support import make_config
 
 
 class Control:

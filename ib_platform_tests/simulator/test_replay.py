@@ -30,6 +30,7 @@ from ib_platform.simulator.recorded_facts import RecordedContract
 from ib_platform.simulator.replay import Outlets, Replay
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.simulator.client import (
     QUICK,
     TIMEOUT,
@@ -45,7 +46,6 @@ from ib_platform_tests.support import (
     capture_ladder_payloads,
     capture_messages,
     capture_path,
-    free_port,
     make_config,
 )
 

@@ -26,8 +26,9 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.scenario_library import scenario_names
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.simulator.test_process import port_answers
-from ib_platform_tests.support import free_port, make_config, wait_until
+from ib_platform_tests.support import make_config, wait_until
 
 MINE = """\
 name: mine

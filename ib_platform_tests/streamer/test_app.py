@@ -17,6 +17,7 @@ from ib_platform.paths import PodPaths
 from ib_platform.states import ContractState, PodState
 from ib_platform.streamer.app import reconnect_pause
 from ib_platform_tests.pod_processes import PodProcess, health_of, http_get, running, write_config
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.streamer.app_bench import (
     CL,
     ES,
@@ -30,7 +31,7 @@ from ib_platform_tests.streamer.app_bench import (
     stored_events,
     streaming,
 )
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.support import wait_until
 
 MOST_RESIDENT = 120 * 1024**2
 

@@ -29,6 +29,7 @@ from ib_platform_tests.ibkr.tiny_gateway import (
     tiny_gateway,
 )
 from ib_platform_tests.pod_processes import PodProcess, health_of, running, write_config
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.streamer.app_bench import (
     CL,
     assign_on_disk,
@@ -36,7 +37,7 @@ from ib_platform_tests.streamer.app_bench import (
     event_kinds,
     events_of,
 )
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.support import wait_until
 
 T = TypeVar("T")
 FUTURES = {"CL": [{"conid": 7, "expirationDate": 20991220}]}

@@ -23,7 +23,8 @@ from ib_platform.streamer.assignment import (
 )
 from ib_platform.warehouse.assignments import write_assignment
 from ib_platform.warehouse.connect import connect
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.support import wait_until
 
 MINE = Assignment(1, {"CL.NYMEX.front": CalendarName.CME_GLOBEX})
 

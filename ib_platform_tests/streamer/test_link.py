@@ -28,8 +28,9 @@ from ib_platform.streamer.records import RecordKind, decode_event
 from ib_platform.streamer.resolution import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.tracker import Tracker
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.streamer.app_bench import events_of, query, records_of
-from ib_platform_tests.support import free_port, make_config, wait_until
+from ib_platform_tests.support import make_config, wait_until
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 HEALTH = StreamerHealth(

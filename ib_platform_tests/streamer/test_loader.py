@@ -17,6 +17,7 @@ from ib_platform.streamer.segments import list_segments, list_torn, size_of
 from ib_platform.streamer.sender import Sender, retry_delay
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
+from ib_platform_tests.ports import free_port
 from ib_platform_tests.streamer.flaky_proxy import FlakyProxy
 from ib_platform_tests.streamer.spools import (
     PAPER_USER,
@@ -30,7 +31,7 @@ from ib_platform_tests.streamer.spools import (
     stored_seqs,
 )
 from ib_platform_tests.streamer.test_fuzz import mutated_frames
-from ib_platform_tests.support import capture_ladder_payloads, free_port, wait_until
+from ib_platform_tests.support import capture_ladder_payloads, wait_until
 from ib_platform_tests.warehouse.server import EmbeddedServer
 
 

@@ -14,7 +14,8 @@ from clickhouse_connect.driver.client import Client
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
 from ib_platform.warehouse.connect import connect
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.support import wait_until
 
 MEMORY_BYTES = 2 * 1024**3
 

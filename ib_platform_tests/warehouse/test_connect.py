@@ -24,7 +24,7 @@ from ib_platform.warehouse.connect import (
     read_password,
     warehouse_errors,
 )
-from ib_platform_tests.support import free_port
+from ib_platform_tests.ports import free_port
 
 
 def test_a_client_works_in_its_database(warehouse: ClickHouse) -> None:

@@ -25,7 +25,8 @@ from ib_platform.errors import (
 )
 from ib_platform.warehouse.connect import connect, is_transient
 from ib_platform.warehouse.embedded import serve
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.support import wait_until
 from ib_platform_tests.warehouse.server import EmbeddedServer
 
 

@@ -16,7 +16,8 @@ from ib_platform.errors import MigrationError, WarehouseError
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate, pending
 from ib_platform.warehouse.migration_files import Applied, Migration, plan, read_migrations
-from ib_platform_tests.support import free_port, wait_until
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.support import wait_until
 
 FIRST = "CREATE TABLE one (a UInt8) ENGINE = MergeTree ORDER BY a; -- with a ; in it\n"
 SECOND = """
