@@ -37,12 +37,18 @@ class Line:
 
 def run() -> None:
     """The synthetic market beside the recorded one, figure by figure."""
-    print(f"{'figure':42} {'recorded':>10} {'synthetic':>10}   (lowest to highest of {len(SEEDS)})")
-    for line in comparison():
-        print(
-            f"{line.name:42} {line.recorded:>10.3g} {line.synthetic:>10.3g}"
-            f"   ({line.lowest:.3g} to {line.highest:.3g})"
-        )
+    print(as_text(comparison()))
+
+
+def as_text(lines: Iterable[Line]) -> str:
+    """Both columns, a figure a line."""
+    head = f"{'figure':42} {'recorded':>10} {'synthetic':>10}   (lowest to highest of {len(SEEDS)})"
+    rows = (
+        f"{line.name:42} {line.recorded:>10.3g} {line.synthetic:>10.3g}"
+        f"   ({line.lowest:.3g} to {line.highest:.3g})"
+        for line in lines
+    )
+    return "\n".join([head, *rows])
 
 
 def comparison(

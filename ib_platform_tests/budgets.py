@@ -1,7 +1,8 @@
 """Seconds that each folder of tests may take on 2 cores, printed beside what it took.
 
-`make test` stays under 20 minutes. A folder over its budget is printed, not failed: a slow machine
-is no defect. Who adds slow tests raises the budget here, knowingly, or moves them to `long`.
+`make test` stays under 20 minutes. It has several workers, so the seconds of all folders together
+are more than a clock on the wall counts. A folder over its budget is printed, not failed: a slow
+machine is no defect. Who adds slow tests raises its budget here, knowingly, or marks them `long`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ BUDGETS = {
 }
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def print_budgets(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds of this run's tests by folder, summed over all workers."""
     spent: dict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:

@@ -18,12 +18,18 @@ import pytest
 from ib_platform.config import ClickHouse
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
-from ib_platform_tests.budgets import pytest_terminal_summary
+from ib_platform_tests.budgets import print_budgets
+from ib_platform_tests.figures import figures, print_figures
 from ib_platform_tests.warehouse.server import EmbeddedServer
 
-__all__ = ["pytest_terminal_summary"]
+__all__ = ["figures"]
 
 SERVER_VARIABLE = "IB_PLATFORM_TEST_CLICKHOUSE_URL"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    print_figures(terminalreporter)
+    print_budgets(terminalreporter)
 
 
 def _settings_of_url(url: str, folder: Path) -> ClickHouse:

@@ -13,14 +13,12 @@ import random
 import socket
 import tempfile
 from pathlib import Path
-from typing import IO
 
 _FIRST = 10_000
 _BLOCK = 256
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOCKS = Path(tempfile.gettempdir()) / f"ib_platform_test_ports.{os.getuid()}"
 
-_owned: list[IO[str]] = []
 _waiting: list[int] = []
 
 
@@ -50,13 +48,13 @@ def _new_block() -> range:
     firsts = list(range(_FIRST, ephemeral - _BLOCK, _BLOCK))
     random.shuffle(firsts)
     for first in firsts:
-        lock = (_LOCKS / str(first)).open("w")
+        lock = os.open(_LOCKS / str(first), os.O_CREAT | os.O_WRONLY, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.close()
+            os.close(lock)
             continue
-        _owned.append(lock)
+        # Left open: the end of the process gives the block back.
         return range(first, first + _BLOCK)
     raise RuntimeError(f"no block of ports is left between {_FIRST} and {ephemeral}")
 

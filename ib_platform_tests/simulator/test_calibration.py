@@ -10,9 +10,17 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.calibration import SEEDS, Line, comparison, recorded_events, run, synthetic_events
+from benchmarks.calibration import (
+    SEEDS,
+    Line,
+    as_text,
+    comparison,
+    recorded_events,
+    synthetic_events,
+)
 from ib_platform.simulator.statistics import collect
 from ib_platform.simulator.synthetic import MarketParameters
+from ib_platform_tests.figures import Figures
 
 ABSOLUTE = {
     # One row either way: the figures are whole numbers.
@@ -69,11 +77,9 @@ def lines() -> list[Line]:
 
 
 def test_the_synthetic_market_looks_like_the_recorded_one(
-    lines: list[Line], capsys: pytest.CaptureFixture[str]
+    lines: list[Line], figures: Figures
 ) -> None:
-    with capsys.disabled():
-        print()
-        run()
+    figures(as_text(lines))
     wrong = []
     for line in lines:
         allowed = ABSOLUTE.get(line.name)

@@ -26,7 +26,7 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.scenario_library import scenario_names
-from ib_platform_tests.ports import free_port
+from ib_platform_tests.ports import free_port, free_port_range
 from ib_platform_tests.simulator.test_process import port_answers
 from ib_platform_tests.support import make_config, wait_until
 
@@ -191,7 +191,7 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
 
 
 def test_one_paper_user_with_a_control_port_of_its_own(tmp_path: Path) -> None:
-    first = free_port()
+    first = free_port_range(2)
     with simulating(tmp_path, "--paper-user", "beta", lines=2, control_port=first) as running:
         assert f"control of the simulation on http://127.0.0.1:{first + 1}" in running.said
         assert not port_answers(running.config.paper_user("alpha").gateway_port)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-import pytest
 
 from ib_platform.streamer.arrow import to_arrow
 from ib_platform.streamer.decode import TABLES, RunDecoder
 from ib_platform.streamer.records import Record, RecordKind
+from ib_platform_tests.figures import Figures
 from ib_platform_tests.streamer.spools import BASE_NS
 from ib_platform_tests.support import capture_messages
 
@@ -132,7 +132,7 @@ def mutated_frames(count: int, seed: int) -> Iterator[bytes]:
         yield payload if rng.random() < 0.1 else rng.choice(MUTATORS)(rng, payload)
 
 
-def test_mutated_frames_are_all_stored_or_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_mutated_frames_are_all_stored_or_counted(figures: Figures) -> None:
     decoder = RunDecoder("alpha", "fuzz")
     stored: Counter[str] = Counter()
     errors: Counter[str] = Counter()
@@ -152,10 +152,11 @@ def test_mutated_frames_are_all_stored_or_counted(capsys: pytest.CaptureFixture[
     assert decoder.undecodable == errors
     assert all(reason for reason in errors)
     decoded = stored["ladder_frames"] + stored["quote_frames"]
-    with capsys.disabled():
-        print(f"\n{FRAMES} mutated frames: {decoded} decoded, {errors.total()} undecodable")
-        for reason, count in errors.most_common():
-            print(f"  {reason:22} {count:7}")
+    reasons = [f"\n  {reason:22} {count:7}" for reason, count in errors.most_common()]
+    figures(
+        f"{FRAMES} mutated frames: {decoded} decoded, {errors.total()} undecodable"
+        + "".join(reasons)
+    )
     assert decoded > FRAMES / 10
     assert len(errors) >= 10
 
