@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from benchmarks.ladder_figures import figures
+from benchmarks.ladder_samples import GRID, PAUSE, Event, Frame, Request, collect
 from ib_platform.simulator.catalogue import Catalogue
 from ib_platform.simulator.ladder_rows import encode_ladder
 from ib_platform.simulator.ladder_view import LadderParameters, LadderView
-from ib_platform.simulator.statistics import GRID, PAUSE, Event, Frame, Request, collect, figures
-from ib_platform.simulator.synthetic import MarketParameters, SyntheticMarket
+from ib_platform.simulator.market_parameters import MarketParameters
+from ib_platform.simulator.synthetic import SyntheticMarket
 from ib_platform_tests.support import capture_messages
 
 SEEDS = range(8)

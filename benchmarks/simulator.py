@@ -23,9 +23,9 @@ from typing import Any
 import aiohttp
 import psutil
 
+from benchmarks.ladder_figures import quantile
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.simulator.behaviour import Behaviour
-from ib_platform.simulator.statistics import quantile
 
 CLIENTS = int(os.environ.get("CLIENTS", "200"))
 LADDERS = int(os.environ.get("LADDERS", "6"))

@@ -12,13 +12,13 @@ from ib_platform.simulator.greeting import GreetingParameters
 from ib_platform.simulator.history import HistoryParameters
 from ib_platform.simulator.hours import HoursParameters
 from ib_platform.simulator.ladder_view import LadderParameters
+from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform.simulator.outages import OutageParameters
 from ib_platform.simulator.pacing import PacingParameters
 from ib_platform.simulator.parameters import Count, Seconds, Share, Span, parameters
 from ib_platform.simulator.second_factor import SecondFactor, decoded_secret
-from ib_platform.simulator.sessions import SessionParameters
+from ib_platform.simulator.session_states import SessionParameters
 from ib_platform.simulator.snapshots import SnapshotParameters
-from ib_platform.simulator.synthetic import MarketParameters
 
 
 def _checked_secret(secret: str) -> str:

@@ -23,7 +23,7 @@ from ib_platform.simulator.greeting import WAITING, claimed_session, greeting
 from ib_platform.simulator.grid import Grid
 from ib_platform.simulator.login import Login
 from ib_platform.simulator.outages import Outage
-from ib_platform.simulator.sessions import SessionStatus
+from ib_platform.simulator.session_states import SessionStatus
 from ib_platform.simulator.socket_faults import (
     ECHO,
     Closing,

@@ -14,7 +14,7 @@ import msgspec
 
 from ib_platform.simulator import shapes
 from ib_platform.simulator.parameters import Share, parameters
-from ib_platform.simulator.sessions import SessionStatus
+from ib_platform.simulator.session_states import SessionStatus
 from ib_platform.simulator.shapes import Json
 from ib_platform.simulator.users import SimulatedUser
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ib_platform.simulator.ladder_desk import LadderDesk
-from ib_platform.simulator.sessions import SessionStatus, UserSessions
+from ib_platform.simulator.session_states import SessionStatus
+from ib_platform.simulator.sessions import UserSessions
 from ib_platform.simulator.snapshots import SnapshotDesk
 from ib_platform.simulator.users import SimulatedUser
 

@@ -28,7 +28,7 @@ from ib_platform.simulator.second_factor import (
     SecondFactor,
     is_right_code,
 )
-from ib_platform.simulator.sessions import PasswordAnswer
+from ib_platform.simulator.session_states import PasswordAnswer
 from ib_platform.simulator.srp import LOGIN_GROUP, Server
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World

@@ -16,7 +16,7 @@ from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.guard import LOGIN, PREFIXES, RECORD_PATH, Handler, reply
 from ib_platform.simulator.login import Login
 from ib_platform.simulator.rest_data import DataEndpoints
-from ib_platform.simulator.sessions import InitAnswer
+from ib_platform.simulator.session_states import InitAnswer
 
 
 class SessionEndpoints:

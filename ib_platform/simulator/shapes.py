@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ib_platform.simulator.sessions import SessionStatus
+from ib_platform.simulator.session_states import SessionStatus
 from ib_platform.simulator.users import SimulatedUser
 
 Json = dict[str, Any]

@@ -17,7 +17,7 @@ from random import Random
 from ib_platform.simulator.catalogue import SimulatedContract
 from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.market import Market
-from ib_platform.simulator.parameters import Rate, Seconds, Share, parameters
+from ib_platform.simulator.market_parameters import MarketParameters
 
 _LOWEST_TICK = 200
 """Prices stay above this, so that a whole window is positive."""
@@ -31,47 +31,6 @@ class Pace(StrEnum):
 
     QUIET = "quiet"
     BUSY = "busy"
-
-
-@parameters
-class MarketParameters:
-    """How lively a market is. Rates are bursts of changes a second, times are means in seconds.
-
-    ``changes``: mean number of changes in a burst. Shares are of changes: ``trade_share`` trades,
-    ``renew_share`` sizes drawn anew, the rest steps of a size; ``improve_share`` is the chance that
-    a change fills a spread wider than one tick. ``nearness``: how strongly changes prefer
-    levels near the touch. ``profile``: mean size by distance from the touch, in typical sizes, the
-    last one for all deeper levels. ``size_step`` and ``trade_size``: means in typical sizes, the
-    latter of trades that are no ``one_lot_share``. ``levels_shown``: levels of a side in a ladder.
-
-    ``jump_every``: mean time between jumps of the price that make every window be laid anew. The
-    recordings cannot tell it: in 17 minutes of watching the price never left a window.
-    ``opening_jump_share``: how often the market opens at a distance after it was closed.
-    ``traded_before``: false for a market whose first trade is still to come.
-    """
-
-    quiet_rate: Rate = 1.5
-    busy_rate: Rate = 5.0
-    quiet_seconds: Rate = 40.0
-    busy_seconds: Rate = 20.0
-    changes: float = 4.3
-    trade_share: Share = 0.03
-    improve_share: Share = 0.04
-    renew_share: Share = 0.03
-    nearness: Rate = 0.45
-    profile: tuple[float, ...] = (0.78, 3.2, 2.1, 0.88, 0.78)
-    size_step: float = 0.12
-    one_lot_share: Share = 0.5
-    trade_size: Rate = 0.2
-    levels: int = 24
-    levels_shown: int = 10
-    widest_spread: int = 3
-    jump_every: Rate = 1800.0
-    jump_ticks: tuple[int, int] = (12, 40)
-    opening_jump_share: Share = 0.5
-    opening_jump_ticks: tuple[int, int] = (1, 15)
-    traded_before: bool = True
-    longest_catch_up: Seconds = 60.0
 
 
 class SyntheticMarket(Market):

@@ -21,9 +21,9 @@ from ib_platform.simulator.behaviour import Behaviour, QuoteParameters
 from ib_platform.simulator.clock import Clock
 from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.ladder_view import LadderParameters
+from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform.simulator.pacing import PacingParameters
-from ib_platform.simulator.sessions import SessionParameters
-from ib_platform.simulator.synthetic import MarketParameters
+from ib_platform.simulator.session_states import SessionParameters
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World
 

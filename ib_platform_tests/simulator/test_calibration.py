@@ -18,8 +18,8 @@ from benchmarks.calibration import (
     recorded_events,
     synthetic_events,
 )
-from ib_platform.simulator.statistics import collect
-from ib_platform.simulator.synthetic import MarketParameters
+from benchmarks.ladder_samples import collect
+from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform_tests.figures import Figures
 
 ABSOLUTE = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ib_platform.simulator import shapes
 from ib_platform.simulator.greeting import GreetingParameters, claimed_session, greeting
-from ib_platform.simulator.sessions import SessionStatus
+from ib_platform.simulator.session_states import SessionStatus
 from ib_platform.simulator.users import SimulatedUser
 
 USER = SimulatedUser(username="papera01", password="secret", account="DU1000001")

@@ -17,7 +17,8 @@ from ib_platform.marketdata.ladder import LadderRows, decode_ladder
 from ib_platform.simulator.catalogue import Catalogue
 from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.ladder_view import LadderParameters, LadderView, encode_ladder
-from ib_platform.simulator.synthetic import MarketParameters, SyntheticMarket
+from ib_platform.simulator.market_parameters import MarketParameters
+from ib_platform.simulator.synthetic import SyntheticMarket
 
 CATALOGUE = Catalogue.on(date(2026, 11, 22))
 SYMBOLS = st.sampled_from(CATALOGUE.symbols)

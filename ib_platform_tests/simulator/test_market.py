@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ib_platform.simulator.catalogue import Catalogue
 from ib_platform.simulator.hours import MarketPhase
-from ib_platform.simulator.synthetic import MarketParameters, Pace, SyntheticMarket
+from ib_platform.simulator.market_parameters import MarketParameters
+from ib_platform.simulator.synthetic import Pace, SyntheticMarket
 
 CATALOGUE = Catalogue.on(date(2026, 11, 22))
 SYMBOLS = st.sampled_from(CATALOGUE.symbols)

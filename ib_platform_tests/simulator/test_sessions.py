@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.simulator.outages import OutageParameters, Outages
-from ib_platform.simulator.sessions import (
+from ib_platform.simulator.session_states import (
     NO_LOGIN,
     InitAnswer,
     PasswordAnswer,
     SessionParameters,
     SessionStatus,
-    UserSessions,
 )
+from ib_platform.simulator.sessions import UserSessions
 
 LOGGED_IN = SessionStatus(sso=True, connected=True, authenticated=False)
 FRESH = SessionStatus(sso=True, connected=False, authenticated=False)

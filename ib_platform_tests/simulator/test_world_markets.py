@@ -17,8 +17,8 @@ from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.hours import HoursParameters, MarketPhase
 from ib_platform.simulator.ladder_view import LadderParameters
+from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform.simulator.scripted import BookScript, BookState, ScriptedMarket
-from ib_platform.simulator.synthetic import MarketParameters
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World
 from ib_platform_tests.simulator.client import QUICK, USER, simulated

@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.simulator.statistics import (
-    Event,
-    Frame,
-    Request,
-    collect,
-    figures,
-    mean,
-    quantile,
-)
+from benchmarks.ladder_figures import figures, mean, quantile
+from benchmarks.ladder_samples import Event, Frame, Request, collect
 
 TOP = 5838
 
