@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,6 @@ from ib_platform_tests.simulator.client import Client, SteppedClock, simulated
 
 ACCOUNT = "DU1000001"
 NOT_LISTED = (500, b'{"error":"Please query /accounts first","statusCode":500}')
-
-
-@pytest.fixture
-async def fresh(tmp_path: Path) -> AsyncIterator[Client]:
-    """Logged in, without brokerage session."""
-    async with simulated(tmp_path) as (client, _):
-        yield client
-
-
-@pytest.fixture
-async def ready(fresh: Client) -> Client:
-    await fresh.authenticate()
-    return fresh
 
 
 async def test_brokerage_accounts(ready: Client) -> None:

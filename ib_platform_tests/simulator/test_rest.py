@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -57,19 +56,6 @@ NEED_SSO = [
     ("POST", "/iserver/marketdata/unsubscribe"),
     *(("GET", path) for path in NEED_BRIDGE),
 ]
-
-
-@pytest.fixture
-async def fresh(tmp_path: Path) -> AsyncIterator[Client]:
-    """Logged in, without brokerage session."""
-    async with simulated(tmp_path) as (client, _):
-        yield client
-
-
-@pytest.fixture
-async def ready(fresh: Client) -> Client:
-    await fresh.authenticate()
-    return fresh
 
 
 @pytest.mark.parametrize("prefix", ["/v1/api", "/v1/portal"])
