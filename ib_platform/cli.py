@@ -13,7 +13,7 @@ import click
 from ib_platform import __version__
 from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.errors import PlatformError
-from ib_platform.simulator.cli import simulate
+from ib_platform.simulator.cli import CONFIG_OPTION, simulate
 from ib_platform.simulator.fault_cli import fault
 
 _CONFIG = click.option(
@@ -119,7 +119,7 @@ def gateway(config_file: Path | None, paper_user: str) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG_OPTION
 @_PAPER_USER
 @click.option("--out", type=_FILE, required=True, help="New capture, .jsonl or .jsonl.gz.")
 @click.option("--for", "duration", help="How long, like 90s, 10m or 2h; else until stopped.")
@@ -133,9 +133,13 @@ def record(config_file: Path | None, paper_user: str, **options: Any) -> None:
     """Record what a gateway says, masked, into a capture that can be played again."""
     from ib_platform.recorder.app import run
     from ib_platform.recorder.options import record_options
+    from ib_platform.simulator.standalone import config_or_default
 
     _log_to_stderr()
-    run(load_config(config_file), paper_user, record_options(**options))
+    config, built_in = config_or_default(config_file)
+    if built_in:
+        click.echo("no ib_platform.yaml here: recording what `ib-platform simulate` serves")
+    run(config, paper_user, record_options(**options))
 
 
 @main.command()

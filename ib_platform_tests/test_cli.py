@@ -118,3 +118,14 @@ def test_the_command_line_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_a_configuration_the_built_in_simulation_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("record", "--paper-user", "gamma", "--out", "x.jsonl")
+    assert "recording what `ib-platform simulate` serves" in done.stdout
+    assert done.exit_code == 2
+    assert "alpha, beta" in done.stderr
+    assert not (tmp_path / "x.jsonl").exists()

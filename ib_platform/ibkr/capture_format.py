@@ -18,6 +18,7 @@ VERSION = 2
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0)]
+HeaderValue = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 Direction = Literal["in", "out"]
 """``in``: to the client; ``out``: from it."""
 
@@ -73,8 +74,8 @@ class Exchange(_Line, tag="rest", frozen=True, kw_only=True, omit_defaults=True)
     path: str
     query: str = ""
     request: str = ""
-    status: int | None = None
-    headers: dict[str, str] = {}
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
+    headers: dict[str, HeaderValue] = {}
     body: str = ""
 
 

@@ -22,16 +22,17 @@ _BACKDATED = timedelta(hours=1)
 
 
 def ensure_certificate(
-    certificate: Path, private_key: Path, *, now: datetime | None = None
+    certificate: Path, private_key: Path, *, now: datetime | None = None, replace: bool = True
 ) -> None:
     """Make a certificate for 127.0.0.1 and localhost, unless a usable one is there.
 
     Usable: both files can be read, they belong together, and the certificate is valid at ``now``
     (an aware instant; the present by default). The key file has mode 0600. Safe to call from
-    several processes.
+    several processes. ``replace`` false: files that somebody else made are never overwritten.
 
     Raises:
-        ConfigurationError: the folder cannot be written.
+        ConfigurationError: the folder cannot be written; with ``replace`` false also: there are
+            files, and they cannot be used.
     """
     instant = now or datetime.now(UTC)
     try:
@@ -39,12 +40,24 @@ def ensure_certificate(
         private_key.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(certificate.with_name(certificate.name + ".lock")):
             if not _is_usable(certificate, private_key, instant):
+                if not replace:
+                    _require_none(certificate, private_key)
                 _write_pair(certificate, private_key, instant)
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename or certificate}: the gateway's certificate cannot be written "
             f"({error.strerror}). Make the folder writable or name other files."
         ) from error
+
+
+def _require_none(*files: Path) -> None:
+    there = [str(file) for file in files if file.exists()]
+    if there:
+        raise ConfigurationError(
+            f"{' and '.join(there)}: no usable pair of a certificate and its unencrypted private "
+            "key (PEM, valid today). Name other files, or files that do not exist yet: a new pair "
+            "is made there. Nothing was overwritten."
+        )
 
 
 def _is_usable(certificate: Path, private_key: Path, now: datetime) -> bool:

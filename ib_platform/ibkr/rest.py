@@ -182,6 +182,19 @@ class GatewayClient:
             raise GatewayCallError(method, path, HTTPStatus.UNAUTHORIZED, _NO_SESSION)
         return answer
 
+    def _in_words(self, error: Exception) -> str:
+        """Why nobody answered, for people."""
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return (
+                f"{self._base} presents another certificate than the one that is trusted here: "
+                "that of another configuration or program?"
+            )
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+            error.os_error, ConnectionRefusedError
+        ):
+            return f"nothing listens on {self._base}; is the gateway running?"
+        return f"{type(error).__name__}: {error}"
+
     def _answered(self, response: aiohttp.ClientResponse, body: bytes) -> None:
         """Told of every answer, good or bad, as it came: for a recorder to write down."""
 
@@ -208,8 +221,7 @@ class GatewayClient:
                 body = await response.read()
                 self._answered(response, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise GatewayCallError(method, path, None, reason) from error
+            raise GatewayCallError(method, path, None, self._in_words(error)) from error
         if response.status != HTTPStatus.OK:
             text = body.decode("utf-8", "replace").strip()
             raise GatewayCallError(method, path, response.status, text)

@@ -39,7 +39,7 @@ class Answers:
         self._feeds = feeds
         self._history = HistoryFeed(world)
 
-    def to(self, text: str, now: float, *, authenticated: bool) -> list[bytes]:
+    async def to(self, text: str, now: float, *, authenticated: bool) -> list[bytes]:
         """Do what a message asks for; the frames to answer. Without a brokerage session nothing
         can be subscribed, and nobody says so."""
         match parse_command(text):
@@ -53,7 +53,7 @@ class Answers:
             case UnsubscribeQuote(conid):
                 self._feeds.unsubscribe_quote(conid)
             case SubscribeHistory() as wanted:
-                return [self._history.batch(wanted)] if authenticated else []
+                return [await self._history.batch(wanted)] if authenticated else []
             case UnsubscribeHistory(server_id):
                 return [self._history.end(server_id)]
             case SubscribeLadder(account, conid):

@@ -93,7 +93,7 @@ class LoginPageParameters:
     ibkey_promo: bool = False
     second_factor_for_paper: SecondFactor = SecondFactor.NONE
     totp_secret: TotpSecret = Field(default="JBSWY3DPEHPK3PXP", repr=False)
-    totp_periods: Count = 1
+    totp_periods: Annotated[int, Field(ge=0, le=100)] = 1
     push_confirmed_after: Seconds | None = 3.0
     push_lifetime: Seconds = 60.0
     locked_text: str = "Too many failed login attempts: this user has been locked."

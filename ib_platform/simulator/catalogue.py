@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from ib_platform.simulator.expiries import EXPIRY_RULES
-from ib_platform.simulator.parameters import Count, parameters
+from ib_platform.simulator.parameters import Days, parameters
 
 LISTED_MONTHS = 4
 _FIRST_CONID = 700_000_000
@@ -32,7 +32,7 @@ class CatalogueParameters:
     0 lists a contract until it expires. Months between expiry and guard are known by conid, their
     ladders stream, but they are not listed."""
 
-    roll_guard_days: Count = 45
+    roll_guard_days: Days = 45
 
 
 @dataclass(frozen=True, slots=True)

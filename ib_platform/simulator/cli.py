@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -94,6 +95,9 @@ def _with_simulator(
     changes = {name: options[name] for name in names if options[name] is not None}
     if "replay" in changes and paper_user is not None:
         changes["replay_paper_user"] = paper_user
+    for name in ("speed", "max_pause"):
+        if not math.isfinite(changes.get(name, 1.0)):
+            raise click.UsageError(f"--{name.replace('_', '-')}: not a finite number")
     section = config.gateway.simulator
     section = section.model_validate({**section.model_dump(), **changes})
     gateway = config.gateway.model_copy(update={"simulator": section})
@@ -102,10 +106,13 @@ def _with_simulator(
 
 def _scenario_of(config: PlatformConfig, options: dict[str, Any]) -> Scenario | None:
     """The scenario to play, with what the command line changes in it."""
+    from ib_platform.simulator.scenario import FASTEST
     from ib_platform.simulator.scenario_library import load_scenario, plain_scenario
 
     name = config.gateway.simulator.scenario
     scenario = None if name is None else load_scenario(name)
+    if not 0 < (options["time_scale"] or 1.0) <= FASTEST:
+        raise click.UsageError(f"--time-scale: a number between 0 and {FASTEST:g}")
     changes = {
         "seed": options["seed"],
         "scale": options["time_scale"],
@@ -118,6 +125,8 @@ def _scenario_of(config: PlatformConfig, options: dict[str, Any]) -> Scenario | 
 
 
 def _instant(text: str | None) -> datetime | None:
+    from ib_platform.simulator.scenario import within_calendar
+
     if text is None:
         return None
     try:
@@ -128,6 +137,8 @@ def _instant(text: str | None) -> datetime | None:
         raise ConfigurationError(
             f"--start {text}: no date and time with zone, like 2026-11-20T15:55:00-06:00"
         )
+    if (problem := within_calendar(instant)) is not None:
+        raise ConfigurationError(f"--start {text}: {problem}")
     return instant
 
 
@@ -146,6 +157,8 @@ def _seats_of(config: PlatformConfig, paper_user: str | None, options: dict[str,
     if own and paper_user is None:
         option = next(iter(own)).replace("_", "-")
         raise click.UsageError(f"--{option} belongs to one gateway: name it with --paper-user")
+    if (options["certificate"] is None) != (options["private_key"] is None):
+        raise click.UsageError("--certificate and --private-key belong together: name both")
     return [replace(seat, **own) for seat in seats]
 
 

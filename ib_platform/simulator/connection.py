@@ -257,7 +257,7 @@ class Connection:
         if self._answers is None or self._announced is None:
             return
         now, authenticated = self._world.clock.now(), self._announced.authenticated
-        for frame in self._answers.to(text, now, authenticated=authenticated):
+        for frame in await self._answers.to(text, now, authenticated=authenticated):
             await self.send(frame)
 
     # What happens to it.

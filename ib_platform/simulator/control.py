@@ -7,6 +7,7 @@ reach it through a browser. It never shows passwords, tokens or session ids.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -112,8 +113,10 @@ class Control:
         """201 with the fault; an instant one is over already."""
         body = await _json_object(request)
         fault = ScheduledFault.model_validate({"at": 0} | body)
-        if fault.every is not None or fault.at:
-            raise ValueError("'at' and 'every' belong into a scenario; here a fault begins now")
+        if fault.every is not None or fault.at or fault.probability != 1:
+            raise ValueError(
+                "'at', 'every' and 'probability' belong into a scenario; here a fault begins now"
+            )
         return reply(self._shape(begin(self._world, fault, self._usernames)), 201)
 
     async def clear(self, _: web.Request) -> web.Response:
@@ -130,7 +133,12 @@ class Control:
         only for a simulator that was started with it."""
         name = (await _json_object(request)).get("name")
         if not isinstance(name, str) or name not in scenario_names():
-            raise ValueError(f"'name' must be one of: {', '.join(scenario_names())}")
+            near = difflib.get_close_matches(str(name), scenario_names(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"no scenario {name!r}{hint}: only those of the platform can be played in a "
+                f"running simulation: {', '.join(scenario_names())}"
+            )
         scenario = load_scenario(name)
         for fault in scenario.faults:
             username_of(self._world, fault, self._usernames)

@@ -50,7 +50,8 @@ def fault(kind: str | None, list_kinds: bool, **options: Any) -> None:
     for each, names in ports.items():
         # Pods have a simulator each; nobody wants to hear the name of the only one.
         whose = f"{', '.join(names)}: " if len(ports) > 1 else ""
-        click.echo(whose + _do(each, kind, paper_user, options))
+        for line in _do(each, kind, paper_user, options).splitlines():
+            click.echo(whose + line)
 
 
 def _check_kind(kind: str) -> None:
@@ -74,7 +75,7 @@ def _do(port: int, kind: str | None, paper_user: str | None, options: dict[str, 
         return json.dumps(call(port, "GET", "/state"), indent=2)
     if options["active"]:
         active = call(port, "GET", "/faults")["active"]
-        return "".join(f"\n  {_described(fault)}" for fault in active) or "no fault is active"
+        return "\n".join(_described(fault, left=True) for fault in active) or "no fault is active"
     if options["play"]:
         playing = call(port, "POST", "/scenario", {"name": options["play"]})
         note = playing.get("not_applied")
@@ -91,8 +92,8 @@ def _do(port: int, kind: str | None, paper_user: str | None, options: dict[str, 
     return _described(begun)
 
 
-def _described(fault: dict[str, Any]) -> str:
-    """``fault 3: silent_ladder of papera01 for CL, 30 s``."""
+def _described(fault: dict[str, Any], *, left: bool = False) -> str:
+    """``fault 3: silent_ladder of papera01 for CL, 30 s``; ``left``: seconds that remain."""
     words = [f"fault {fault['number']}: {fault['fault']}"]
     if fault["username"] is not None:
         words.append(f"of {fault['username']}")
@@ -105,7 +106,7 @@ def _described(fault: dict[str, Any]) -> str:
     elif remaining is None:
         lasts = "until it is cleared"
     else:
-        lasts = f"{round(remaining, 1):g} s"
+        lasts = f"{round(remaining, 1):g} s" + (" left" if left else "")
     return " ".join(words) + f", {lasts}"
 
 

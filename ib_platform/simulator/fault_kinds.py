@@ -85,7 +85,9 @@ def _problem(parameter: Parameter, value: object) -> str | None:
         allowed = ", ".join(parameter.choices)
         return None if value in parameter.choices else f"must be one of {allowed}"
     if isinstance(parameter.default, str):
-        return None if isinstance(value, str) and value else "must be a text"
+        may_be_empty = not parameter.default
+        good = isinstance(value, str) and (value or may_be_empty)
+        return None if good else "must be a text"
     whole = isinstance(parameter.default, int)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return f"must be {'a whole number' if whole else 'a number'}"

@@ -22,6 +22,7 @@ class FaultKind(StrEnum):
     AUTHENTICATION_STUCK = "authentication_stuck"
     INIT_REFUSED = "init_refused"
     NO_BRIDGE = "no_bridge"
+    SSO_NOT_VALID = "sso_not_valid"
     NO_SESSION_TEXT = "no_session_text"
     COMPETING_LOGIN = "competing_login"
     SESSION_ID_CHANGED = "session_id_changed"

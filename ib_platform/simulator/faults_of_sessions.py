@@ -29,6 +29,10 @@ SPECS: Specs = {
         "Sessions stay connected and unauthenticated, whatever is asked for.",
         "The commonest complaint: logged in, the page said success, and auth/status says "
         "authenticated false for minutes or hours. Nothing that a client sends helps.",
+        parameters={
+            "message": Parameter("", "what `message` of auth/status and sts says"),
+            "fail": Parameter("", "what `fail` says"),
+        },
     ),
     FaultKind.INIT_REFUSED: FaultSpec(
         _SESSION,
@@ -43,6 +47,12 @@ SPECS: Specs = {
         "Every `/iserver` call is answered 400 no bridge, though auth/status says authenticated.",
         "Seen for some seconds after ssodh/init, when the session already counts as authenticated. "
         "A client has to try again.",
+    ),
+    FaultKind.SSO_NOT_VALID: FaultSpec(
+        _SESSION,
+        "2",
+        "sso/validate says RESULT false; nothing else changes.",
+        "The SSO login is about to be gone: IBKR says so here before other calls are answered 401.",
     ),
     FaultKind.NO_SESSION_TEXT: FaultSpec(
         _SESSION,
@@ -62,6 +72,9 @@ SPECS: Specs = {
             "retakes": Parameter(0, "how often the other device takes it back", least=0, most=1000),
             "every": Parameter(60.0, "seconds until it takes it back", least=0.1),
             "stays": Parameter(0.0, "seconds until it leaves by itself; 0 = never", least=0),
+            "authenticated": Parameter(
+                "no", "what the loser's auth/status goes on saying", choices=("no", "yes")
+            ),
         },
     ),
     FaultKind.SESSION_ID_CHANGED: FaultSpec(

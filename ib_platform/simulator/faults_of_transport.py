@@ -7,6 +7,14 @@ from ib_platform.simulator.fault_spec import FaultKind, FaultSpec, Parameter, Sp
 _SOCKET, _GATEWAY = Subject.WEBSOCKET, Subject.GATEWAY
 _LATENCY = "simulated seconds before the answer"
 
+HTTP_BODIES = {
+    "empty": None,
+    "error": "There was an error processing the request. Please try again.",
+    "unknown": "unknown",
+    "init_first": "Init session first",
+}
+"""Texts under the key ``error`` (Web API page, section 2.4)."""
+
 SPECS: Specs = {
     FaultKind.WEBSOCKET_CLOSED: FaultSpec(
         _SOCKET,
@@ -46,7 +54,9 @@ SPECS: Specs = {
         "The times inside the heartbeats are off.",
         "Clocks differ: of the server, or of the machine that receives. Late frames cannot be told "
         "from a wrong clock by one heartbeat.",
-        parameters={"skew": Parameter(30.0, "seconds ahead; negative is behind")},
+        parameters={
+            "skew": Parameter(30.0, "seconds ahead; negative is behind", least=-1e6, most=1e6)
+        },
     ),
     FaultKind.TEXT_FRAMES: FaultSpec(
         _SOCKET,
@@ -61,7 +71,11 @@ SPECS: Specs = {
         "The port refuses connections and open ones are cut, until the fault ends. Without a user "
         "it concerns all gateways and the upstream port.",
         "The gateway program has crashed, is being restarted, or has let go of its port after "
-        "about a day.",
+        "about a day. A new program has no login; whether one comes back logged in depends on who "
+        "logs in again.",
+        parameters={
+            "login": Parameter("kept", "what becomes of its login", choices=("kept", "lost"))
+        },
     ),
     FaultKind.GATEWAY_HANGS: FaultSpec(
         _GATEWAY,
@@ -74,16 +88,19 @@ SPECS: Specs = {
         "12",
         "Every answer comes late, and is right.",
         "At market opens and around the nightly reset calls take seconds.",
-        parameters={"latency": Parameter(10.0, _LATENCY, least=0)},
+        parameters={"latency": Parameter(10.0, _LATENCY, least=0, most=86_400)},
     ),
     FaultKind.HTTP_ERROR: FaultSpec(
         _GATEWAY,
         "5",
-        "Calls are answered with an HTTP error and no body.",
-        "500 and 503 come from IBKR's servers one call at a time, with no pattern.",
+        "Calls are answered with an HTTP error, with one of IBKR's bodies or none.",
+        "500 and 503 come from IBKR's servers one call at a time, with no pattern: 503 mostly with "
+        "nothing in it, 500 with an error or `unknown`; 400 says `Init session first` now and "
+        "then.",
         parameters={
             "status": Parameter(503, "HTTP status", least=400, most=599),
-            "latency": Parameter(0.0, _LATENCY, least=0),
+            "latency": Parameter(0.0, _LATENCY, least=0, most=86_400),
+            "body": Parameter("empty", "what is in it", choices=tuple(HTTP_BODIES)),
             "path": Parameter("/", "only calls whose path begins so, like /iserver/"),
         },
     ),
@@ -95,7 +112,7 @@ SPECS: Specs = {
         "503 with nothing in it, some 10 s after the call.",
         parameters={
             "status": Parameter(503, "HTTP status", least=400, most=599),
-            "latency": Parameter(10.0, _LATENCY, least=0),
+            "latency": Parameter(10.0, _LATENCY, least=0, most=86_400),
         },
     ),
     FaultKind.ACCESS_DENIED: FaultSpec(
@@ -124,7 +141,9 @@ SPECS: Specs = {
     FaultKind.EMPTY_TICKLE: FaultSpec(
         _GATEWAY,
         "observed",
-        "tickle is answered 200 with an empty body.",
-        "Seen twice in some hundred calls of the recorded gateways.",
+        "tickle is answered 200 with an empty body, or with fewer keys.",
+        "An empty body was seen twice in some hundred calls of the recorded gateways; ssoExpires, "
+        "collission and userId are missing at times.",
+        parameters={"form": Parameter("empty", "what is left of it", choices=("empty", "sparse"))},
     ),
 }

@@ -17,6 +17,7 @@ from ib_platform.simulator import shapes
 from ib_platform.simulator.faces import Face
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.faults import Fault
+from ib_platform.simulator.faults_of_transport import HTTP_BODIES
 from ib_platform.simulator.login import Login
 from ib_platform.simulator.outages import Outage
 
@@ -80,7 +81,7 @@ class Guard:
             fault = self._fault(kind, request)
             if fault is not None and path.startswith(_path_of(fault)):
                 await self._world.clock.sleep(fault.number_of("latency"))
-                return web.Response(status=int(fault.number_of("status")))
+                return _failed(fault)
         if (slow := self._fault(FaultKind.SLOW_ANSWERS, request)) is not None:
             await self._world.clock.sleep(slow.number_of("latency"))
         outage = self._world.outages.at(self._world.clock.wall())
@@ -124,6 +125,16 @@ class Guard:
 
     def _fault(self, kind: FaultKind, request: web.Request) -> Fault | None:
         return self._world.fault(kind, self._face.username_of(request))
+
+
+def _failed(fault: Fault) -> web.Response:
+    """An injected error: mostly with nothing in it, as IBKR's are."""
+    status = int(fault.number_of("status"))
+    text = HTTP_BODIES[str(fault["body"])] if fault.kind is FaultKind.HTTP_ERROR else None
+    if text is None:
+        return web.Response(status=status)
+    unknown = {"error": text} if text == "unknown" else {"error": text, "statusCode": status}
+    return reply(unknown, status)
 
 
 def _path_of(fault: Fault) -> str:

@@ -22,7 +22,7 @@ from itertools import groupby
 from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.simulator.catalogue import SimulatedContract
 from ib_platform.simulator.hours import MarketHours, MarketPhase, TradingDay
-from ib_platform.simulator.parameters import Count, Span, parameters
+from ib_platform.simulator.parameters import Count, Days, Span, parameters
 
 _DAY = 86_400
 _PERIODS = {"min": 60, "h": 3_600, "d": _DAY, "w": 7 * _DAY, "m": 30 * _DAY, "y": 365 * _DAY}
@@ -49,7 +49,7 @@ class HistoryParameters:
     answer_delay: Span = (0.02, 0.15)
     most_concurrent: Count = 5
     most_points: Count = 1_000
-    listed_days: Count = 730
+    listed_days: Days = 730
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ so nothing comes.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 from ib_platform.simulator import shapes
@@ -26,7 +27,7 @@ class HistoryFeed:
         self._numbers = itertools.count()
         self._open: set[str] = set()
 
-    def batch(self, wanted: SubscribeHistory) -> bytes:
+    async def batch(self, wanted: SubscribeHistory) -> bytes:
         """The bars, or an error object."""
         topic = f"smh+{wanted.conid}"
         if len(self._open) >= self._parameters.most_concurrent:
@@ -36,7 +37,9 @@ class HistoryFeed:
         if contract is None:
             return shapes.socket_error(topic, "No contract found")
         try:
-            bars = self._world.history.bars(
+            # Frames of others must not wait for it.
+            bars = await asyncio.to_thread(
+                self._world.history.bars,
                 contract,
                 until=utc(self._world.clock),
                 period=wanted.period,

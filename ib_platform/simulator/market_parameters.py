@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from ib_platform.simulator.parameters import Rate, Seconds, Share, parameters
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from ib_platform.simulator.parameters import Rate, Seconds, Share, TickSpan, parameters
+
+_Often = Annotated[float, Field(gt=0, le=1_000)]
+_Levels = Annotated[int, Field(ge=1, le=1_000)]
 
 
 @parameters
@@ -22,25 +29,31 @@ class MarketParameters:
     ``traded_before``: false for a market whose first trade is still to come.
     """
 
-    quiet_rate: Rate = 1.5
-    busy_rate: Rate = 5.0
+    quiet_rate: _Often = 1.5
+    busy_rate: _Often = 5.0
     quiet_seconds: Rate = 40.0
     busy_seconds: Rate = 20.0
-    changes: float = 4.3
+    changes: _Often = 4.3
     trade_share: Share = 0.03
     improve_share: Share = 0.04
     renew_share: Share = 0.03
     nearness: Rate = 0.45
-    profile: tuple[float, ...] = (0.78, 3.2, 2.1, 0.88, 0.78)
-    size_step: float = 0.12
+    profile: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.78, 3.2, 2.1, 0.88, 0.78)
+    size_step: Rate = 0.12
     one_lot_share: Share = 0.5
     trade_size: Rate = 0.2
-    levels: int = 24
-    levels_shown: int = 10
-    widest_spread: int = 3
-    jump_every: Rate = 1800.0
-    jump_ticks: tuple[int, int] = (12, 40)
+    levels: _Levels = 24
+    levels_shown: _Levels = 10
+    widest_spread: _Levels = 3
+    jump_every: Annotated[float, Field(ge=1)] = 1800.0
+    jump_ticks: TickSpan = (12, 40)
     opening_jump_share: Share = 0.5
-    opening_jump_ticks: tuple[int, int] = (1, 15)
+    opening_jump_ticks: TickSpan = (1, 15)
     traded_before: bool = True
     longest_catch_up: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _levels_are_kept(self) -> Self:
+        if self.levels_shown > self.levels:
+            raise ValueError("levels_shown is more than levels: what is shown has to be kept")
+        return self

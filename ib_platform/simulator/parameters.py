@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as _pydantic_dataclass
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
-Span = tuple[Seconds, Seconds]
+Days = Annotated[int, Field(ge=0, le=3_650)]
+
+
+def _ascending(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] > span[1]:
+        raise ValueError(f"[{span[0]:g}, {span[1]:g}] is no span: the smaller one comes first")
+    return span
+
+
+Span = Annotated[tuple[Seconds, Seconds], AfterValidator(_ascending)]
 """Shortest and longest; drawn evenly in between."""
+Ticks = Annotated[int, Field(ge=1, le=100_000)]
+TickSpan = Annotated[tuple[Ticks, Ticks], AfterValidator(_ascending)]
+"""Nearest and farthest, in whole ticks."""
 
 T = TypeVar("T")
 
@@ -24,5 +36,7 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True)
 def parameters(cls: type[T]) -> type[T]:
     """A frozen, validated dataclass that refuses unknown names."""
-    decorate = _pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+    decorate = _pydantic_dataclass(
+        frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)
+    )
     return cast("type[T]", decorate(cls))

@@ -48,10 +48,12 @@ class SessionEndpoints:
 
     async def tickle(self, request: web.Request) -> web.Response:
         login, now = request[LOGIN], self._world.clock.now()
-        if self._world.fault(FaultKind.EMPTY_TICKLE, login.user.username) is not None:
+        fault = self._world.fault(FaultKind.EMPTY_TICKLE, login.user.username)
+        if fault is not None and fault["form"] == "empty":
             return web.Response()
         expires = login.sessions.sso_expires_ms(login.token, now)
-        return reply(shapes.tickle(login.user, login.session_id, expires, login.status(now)))
+        body = shapes.tickle(login.user, login.session_id, expires, login.status(now))
+        return reply(body if fault is None else shapes.sparse_tickle(body))
 
     async def auth_status(self, request: web.Request) -> web.Response:
         return reply(shapes.full_auth_status(request[LOGIN].status(self._world.clock.now())))
@@ -96,9 +98,11 @@ class SessionEndpoints:
 
     async def sso_validate(self, request: web.Request) -> web.Response:
         login = request[LOGIN]
+        invalid = self._world.fault(FaultKind.SSO_NOT_VALID, login.user.username)
         return reply(
             shapes.sso_validate(
                 login.user,
+                result=invalid is None,
                 login_ms=login.login_ms,
                 accessed_ms=self._world.wall_ms(),
                 expires_ms=login.sessions.sso_expires_ms(login.token, self._world.clock.now()),

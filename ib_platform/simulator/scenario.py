@@ -20,7 +20,7 @@ or ``username``: only there.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -51,11 +51,15 @@ from ib_platform.simulator.fault_kinds import (
 from ib_platform.simulator.second_factor import SecondFactor
 from ib_platform.simulator.users import (
     AccountKind,
+    Availability,
     SimulatedUser,
     simulated_password,
 )
 
 _SHORTEST_PERIOD = 0.1
+FASTEST = 100_000.0
+"""Times as fast as the machine's clock, at most: a day in a second."""
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 EVERY_USER = "*"
 
 
@@ -63,14 +67,25 @@ def _kind(value: Any) -> Any:
     return kind_called(value) if isinstance(value, str) else value
 
 
+def within_calendar(instant: datetime) -> str | None:
+    """None for an aware instant at which a simulation can begin, else the reason why not."""
+    try:
+        year = instant.astimezone(UTC).year
+    except OverflowError:
+        year = instant.year
+    if _FIRST_YEAR <= year < _LAST_YEAR:
+        return None
+    return f"the simulated calendar begins with {_FIRST_YEAR} and ends before {_LAST_YEAR}"
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ScheduledFault(_Strict):
     """One line of a scenario's ``faults``. Times are simulated seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     fault: Annotated[FaultKind, BeforeValidator(_kind)]
     at: Duration | None = None
@@ -117,21 +132,24 @@ class UserChange(_Strict):
     second_factor: SecondFactor | None = None
     totp_secret: str | None = Field(default=None, repr=False)
     authenticates: bool | None = None
-    availability: str | None = None
+    availability: Availability | None = None
     depth_slots: Annotated[int, Field(ge=0, le=60)] | None = None
 
 
 class ScenarioClock(_Strict):
     """``scale``: how many times as fast as the machine's. ``start``: with time zone."""
 
-    scale: float = Field(default=1.0, gt=0)
+    scale: float = Field(default=1.0, gt=0, le=FASTEST)
     start: datetime | None = None
 
-    @model_validator(mode="after")
-    def _has_a_zone(self) -> Self:
-        if self.start is not None and self.start.tzinfo is None:
-            raise ValueError("'start' needs a time zone, like 2026-11-20T15:55:00-06:00")
-        return self
+    @field_validator("start")
+    @classmethod
+    def _can_begin(cls, start: datetime | None) -> datetime | None:
+        if start is not None and start.tzinfo is None:
+            raise ValueError("it needs a time zone, like 2026-11-20T15:55:00-06:00")
+        if start is not None and (problem := within_calendar(start)) is not None:
+            raise ValueError(problem)
+        return start
 
 
 class Scenario(_Strict):

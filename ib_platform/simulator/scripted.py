@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,13 +44,13 @@ Size = Annotated[int, Field(gt=0)]
 
 
 class _Trade(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     price: Price
     size: Size
 
 
 class _State(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     at: float = Field(ge=0)
     bids: dict[Price, Size] | None = None
     asks: dict[Price, Size] | None = None
@@ -58,7 +58,7 @@ class _State(BaseModel):
 
 
 class _Script(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     repeat_every: float | None = Field(default=None, gt=0)
     states: tuple[_State, ...] = Field(min_length=1)
 
@@ -148,7 +148,7 @@ def load_script(path: Path, product: Product) -> BookScript:
         before = states[-1] if states else BookState(-1.0, {})
         try:
             states.append(_state(state, before, product))
-        except ValueError as error:
+        except (ValueError, InvalidOperation) as error:
             line = lines.get(("states", index), 1)
             raise ConfigurationError(f"{path}, line {line}: states.{index}: {error}") from error
     every = script.repeat_every

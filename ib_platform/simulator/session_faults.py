@@ -26,6 +26,9 @@ class SessionFaults:
                 self._to_users(fault, now)
             case FaultKind.PENALTY_BOX:
                 self._penalise(fault, now)
+            case FaultKind.GATEWAY_DOWN if fault["login"] == "lost":
+                for login in self._logins(fault):
+                    self._world.end_login(login)
             case _:
                 for login in self._logins(fault):
                     self._to_login(fault.kind, login)
@@ -44,6 +47,7 @@ class SessionFaults:
                 retakes=int(fault.number_of("retakes")),
                 every=fault.number_of("every"),
                 stays=stays if stays > 0 else None,
+                stays_authenticated=fault["authenticated"] == "yes",
             )
 
     def _penalise(self, fault: Fault, now: float) -> None:

@@ -63,6 +63,7 @@ class SessionStatus:
     authenticated: bool
     competing: bool = False
     message: str = ""
+    fail: str = ""
 
 
 NO_LOGIN = SessionStatus(sso=False, connected=False, authenticated=False)

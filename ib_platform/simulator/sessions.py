@@ -43,7 +43,8 @@ class UserSessions:
     """Logins of one username by token, and which of them holds the brokerage session.
 
     ``stuck`` tells whether authentication hangs at an instant (an injected fault).
-    ``authenticates`` false: it always does, as after a TOTP login of a general user.
+    ``authenticates`` false: it always does, as after a TOTP login of a general user. ``words``:
+    message and fail of a session that is connected and not authenticated.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class UserSessions:
         outages: Outages | None = None,
         wall_offset: float = 0.0,
         stuck: Callable[[], bool] = lambda: False,
+        words: Callable[[], tuple[str, str]] = lambda: ("", ""),
     ) -> None:
         self._parameters = parameters
         self._random = Random(f"sessions/{seed}")
@@ -62,6 +64,8 @@ class UserSessions:
         self._outages = outages or Outages(OutageParameters())
         self._wall_offset = wall_offset
         self._stuck = stuck
+        self._words = words
+        self._rival_spares = False
         self._logins: dict[str, _Login] = {}
         self._holder: str | None = None
         self._rival = Rival()
@@ -124,12 +128,20 @@ class UserSessions:
         return InitAnswer.WAIT if waits else InitAnswer.STARTED
 
     def other_device(
-        self, now: float, *, retakes: int = 0, every: float = 60.0, stays: float | None = None
+        self,
+        now: float,
+        *,
+        retakes: int = 0,
+        every: float = 60.0,
+        stays: float | None = None,
+        stays_authenticated: bool = False,
     ) -> None:
         """The user logs in on a phone or in TWS, which takes the brokerage session; when it is
         taken back, the device takes it again ``every`` seconds later, ``retakes`` times. After
-        ``stays`` seconds the device logs off for good."""
+        ``stays`` seconds the device logs off for good. ``stays_authenticated``: the loser's status
+        goes on saying so beside ``competing``."""
         self._settle(now)
+        self._rival_spares = stays_authenticated
         self._rival.arrive(now, retakes=retakes, every=every, stays=stays)
         self._hand_over_to(None)
 
@@ -153,7 +165,9 @@ class UserSessions:
             return NO_LOGIN
         begun = login.authenticated_from
         authenticated = begun is not None and now >= begun and self._can_authenticate()
-        return SessionStatus(True, login.connected, authenticated, login.competing)
+        troubled = login.connected and not authenticated
+        message, fail = self._words() if troubled else ("", "")
+        return SessionStatus(True, login.connected, authenticated, login.competing, message, fail)
 
     def has_bridge(self, token: str, now: float) -> bool:
         """Whether ``/iserver`` answers: a little later than ``auth/status`` says so."""
@@ -187,7 +201,8 @@ class UserSessions:
         """The brokerage session goes to a login, or (None) to the other device."""
         loser = self._logins.get(self._holder) if self._holder not in (None, token) else None
         if loser is not None:
-            loser.authenticated_from = None
+            if token is not None or not self._rival_spares:
+                loser.authenticated_from = None
             loser.competing = True
         self._holder = token
 

@@ -56,7 +56,7 @@ def auth_status(status: SessionStatus) -> Json:
 def full_auth_status(status: SessionStatus) -> Json:
     """Answer of ``auth/status``: the same, with ``fail`` where there is a connection."""
     body = auth_status(status)
-    return body | {"fail": ""} if status.connected else body
+    return body | {"fail": status.fail} if status.connected else body
 
 
 def one_user(user: SimulatedUser) -> Json:
@@ -94,12 +94,20 @@ def tickle(
     }
 
 
-def sso_validate(user: SimulatedUser, *, login_ms: int, accessed_ms: int, expires_ms: int) -> Json:
+def sparse_tickle(body: Json) -> Json:
+    """The same without the keys that are missing at times."""
+    missing = ("ssoExpires", "collission", "userId")
+    return {key: value for key, value in body.items() if key not in missing}
+
+
+def sso_validate(
+    user: SimulatedUser, *, login_ms: int, accessed_ms: int, expires_ms: int, result: bool = True
+) -> Json:
     """``LOGIN_TYPE`` 2 is paper; instants are unix milliseconds, EXPIRES is what remains."""
     return {
         "USER_ID": user_id(user),
         "USER_NAME": user.username,
-        "RESULT": True,
+        "RESULT": result,
         "AUTH_TIME": login_ms,
         "SF_ENABLED": False,
         "IS_FREE_TRIAL": False,
@@ -153,7 +161,7 @@ def sts_args(user: SimulatedUser, status: SessionStatus) -> Json:
         "authenticated": status.authenticated,
         "competing": status.competing,
         "message": status.message,
-        "fail": "",
+        "fail": status.fail,
         "serverName": SERVER_NAME,
         "serverVersion": SERVER_VERSION,
         "username": user.username,
@@ -162,7 +170,7 @@ def sts_args(user: SimulatedUser, status: SessionStatus) -> Json:
 
 def sts_pieces(before: SessionStatus, after: SessionStatus) -> list[Json]:
     """A change of the session as IBKR tells it: one message for each key that changed."""
-    keys = ("connected", "authenticated", "competing", "message")
+    keys = ("connected", "authenticated", "competing", "message", "fail")
     return [
         {"topic": "sts", "args": {key: getattr(after, key)}}
         for key in keys

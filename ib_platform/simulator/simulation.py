@@ -84,7 +84,9 @@ async def run_simulator(
     async with AsyncExitStack() as stack:
         for seat in seats:
             user = _user_of(world, config, seat)
-            ensure_certificate(seat.certificate, seat.private_key)
+            own = GatewaySeat.of(config, seat.paper_user)
+            theirs = (seat.certificate, seat.private_key) != (own.certificate, own.private_key)
+            ensure_certificate(seat.certificate, seat.private_key, replace=not theirs)
             listener = await stack.enter_async_context(
                 gateway_listening(
                     GatewayFace(world, user),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +16,10 @@ class AccountKind(StrEnum):
 
     LIVE = "live"
     PAPER = "paper"
+
+
+Availability = Annotated[str, Field(pattern=r"\A[RDZYNOi][A-Za-z]{0,3}\z")]
+"""Field 6509: a letter for the timeliness, then letters for more (Web API page, section 2.2)."""
 
 
 class SimulatedUser(BaseModel):
@@ -32,7 +37,7 @@ class SimulatedUser(BaseModel):
     second_factor: SecondFactor = SecondFactor.NONE
     totp_secret: str | None = Field(default=None, repr=False)
     authenticates: bool = True
-    availability: str = "RB"
+    availability: Availability = "RB"
     depth_slots: int = Field(default=3, ge=0, le=60)
 
     @field_validator("totp_secret")

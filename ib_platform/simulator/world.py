@@ -212,7 +212,13 @@ class World:
             outages=self.outages,
             wall_offset=self.clock.wall() - self.clock.now(),
             stuck=lambda: self.fault(FaultKind.AUTHENTICATION_STUCK, key) is not None,
+            words=lambda: self._words_of(key),
         )
+
+    def _words_of(self, username: str) -> tuple[str, str]:
+        """What a session that is stuck says: message and fail."""
+        stuck = self.fault(FaultKind.AUTHENTICATION_STUCK, username)
+        return ("", "") if stuck is None else (str(stuck["message"]), str(stuck["fail"]))
 
     def _open_view(self, user: SimulatedUser, conid: int) -> LadderView | None:
         if self.is_replayed(user.username, conid):

@@ -24,6 +24,7 @@ from ib_platform.ibkr.capture_format import (
 )
 
 AT = datetime(2026, 11, 23, 10, 0, 0, 123456, UTC)
+PRINTABLE = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=4)
 HEADER = Header(
     recorded_at=AT,
     programs={"ib_platform": "0.1.0"},
@@ -68,8 +69,8 @@ def any_line(draw: st.DrawFn, ns: int) -> Line:
             method=draw(st.sampled_from(["GET", "POST"])),
             path="/x",
             query=draw(st.text(max_size=9)),
-            status=draw(st.one_of(st.none(), st.integers(100, 599))),
-            headers=draw(st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2)),
+            status=draw(st.one_of(st.none(), st.integers(200, 599))),
+            headers=draw(st.dictionaries(st.text(max_size=4), PRINTABLE, max_size=2)),
             body=draw(st.text(max_size=20)),
         )
     data = draw(st.dictionaries(st.text(max_size=4), st.integers(0, 9), max_size=2))
@@ -148,6 +149,17 @@ def test_a_damaged_header(header: bytes) -> None:
 
 
 GOOD = encode_line(Note(t=AT, ns=5, name="x"))
+EXCHANGE = encode_line(
+    Exchange(
+        t=AT,
+        ns=5,
+        took_ns=1,
+        method="GET",
+        path="/tickle",
+        status=200,
+        headers={"Content-Type": "text/html"},
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +173,9 @@ GOOD = encode_line(Note(t=AT, ns=5, name="x"))
         GOOD.replace(b'"ns":5', b'"ns":-5'),
         GOOD.replace(b"Z", b""),
         GOOD.replace(b"}", b',"more":1}'),
+        EXCHANGE.replace(b"200", b"100"),
+        EXCHANGE.replace(b"200", b"-7"),
+        EXCHANGE.replace(b"text/html", b"a\\r\\nX: y"),
         FIRST,
         b"[" * 100_000,
         b"\xff",

@@ -92,6 +92,27 @@ def test_a_useless_pair_is_made_anew(tmp_path: Path, damage: str) -> None:
     server_ssl_context(certificate, key)
 
 
+@pytest.mark.parametrize("there", ["certificate", "key", "both"])
+def test_files_of_somebody_else_are_never_overwritten(tmp_path: Path, there: str) -> None:
+    certificate, key = tmp_path / "mine.pem", tmp_path / "mine.key"
+    for name, file in (("certificate", certificate), ("key", key)):
+        if there in (name, "both"):
+            file.write_text(f"my {name}")
+    with pytest.raises(ConfigurationError, match=r"mine\.(pem|key).*no usable pair"):
+        ensure_certificate(certificate, key, replace=False)
+    assert [file.read_text() for file in (certificate, key) if file.exists()] == [
+        f"my {name}" for name in ("certificate", "key") if there in (name, "both")
+    ]
+
+
+def test_where_nothing_is_a_pair_is_made(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "mine.pem", tmp_path / "mine.key"
+    ensure_certificate(certificate, key, replace=False)
+    made = certificate.read_bytes()
+    ensure_certificate(certificate, key, replace=False)
+    assert certificate.read_bytes() == made
+
+
 def test_an_expired_certificate_is_renewed(tmp_path: Path) -> None:
     certificate, key = made(tmp_path)
     before = certificate.read_bytes()

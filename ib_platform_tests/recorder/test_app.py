@@ -35,13 +35,13 @@ from ib_platform_tests.recorder.gateways import (
 from ib_platform_tests.simulator.client import TIMEOUT
 
 
-async def eventually(path: Path, count: int, what: str) -> None:
-    """Wait until the growing file has ``count`` outbound messages that begin with ``what``."""
+async def eventually(path: Path, count: int, what: str, direction: str = "out") -> None:
+    """Wait until the growing file has ``count`` messages that begin with ``what``."""
     async with asyncio.timeout(TIMEOUT):
         while True:
             if path.exists():
                 lines = read_capture_file(path, allow_torn=True).lines
-                sent = [x.msg or "" for x in lines if isinstance(x, Frame) and x.dir == "out"]
+                sent = [x.msg or "" for x in lines if isinstance(x, Frame) and x.dir == direction]
                 if sum(text.startswith(what) for text in sent) >= count:
                     return
             await asyncio.sleep(0.05)
@@ -229,9 +229,8 @@ async def test_a_session_that_is_lost_is_asked_again_when_it_is_back(tmp_path: P
         sessions, token = face.login.sessions, face.login.token
         now = face.world.clock.now
         face.world.faults.begin(FaultKind.BROKERAGE_LOST, now())
-        async with asyncio.timeout(TIMEOUT):
-            while sessions.status(token, now()).authenticated:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        # Told only where the websocket looks while it lasts.
+        await eventually(options.out, 1, '{"topic":"sts","args":{"authenticated":false', "in")
         sessions.start_brokerage(token, now(), compete=True)
         await eventually(options.out, 2, "sbd")
         stopping.set()

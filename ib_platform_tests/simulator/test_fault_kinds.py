@@ -67,7 +67,7 @@ def test_the_login_page_knows_the_same_words_as_the_behaviour() -> None:
         ("websocket_closed", {"code": 1006.5}, "code: must be a whole number"),
         ("websocket_closed", {"code": True}, "code: must be a whole number"),
         ("websocket_closed", {"code": 99}, "between 1000 and 4999"),
-        ("slow_answers", {"latency": -1}, "at least 0"),
+        ("slow_answers", {"latency": -1}, "between 0 and 86400"),
         ("slow_answers", {"latency": math.nan}, "must be a number"),
         ("slow_answers", {"latency": None}, "must be a number"),
         ("no_data", {"availability": "X"}, "must be one of N, D"),

@@ -88,6 +88,22 @@ async def test_an_http_error_below_a_path_only(pair: Pair) -> None:
     assert await status_of(client, "POST", "/tickle") == 200
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (503, "empty", b""),
+        (503, "error", b'{"error":"There was an error processing the request. Please try again.",'
+                       b'"statusCode":503}'),
+        (500, "unknown", b'{"error":"unknown"}'),
+        (400, "init_first", b'{"error":"Init session first","statusCode":400}'),
+    ],
+)  # fmt: skip
+async def test_the_bodies_of_errors(pair: Pair, status: int, body: str, text: bytes) -> None:
+    client, face = pair
+    begin(face, FaultKind.HTTP_ERROR, status=status, body=body)
+    assert await client.call("POST", "/tickle") == (status, text)
+
+
 async def test_slow_answers_come(pair: Pair) -> None:
     client, face = pair
     begin(face, FaultKind.SLOW_ANSWERS, latency=0.3)

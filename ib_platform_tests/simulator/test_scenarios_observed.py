@@ -60,7 +60,9 @@ async def test_stuck_authentication(tmp_path: Path) -> None:
         await client.authenticate()
         await drill.at(60)
         assert (await status_of(client))["connected"]
-        assert not (await status_of(client))["authenticated"]
+        status = await status_of(client)
+        assert not status["authenticated"]
+        assert status["fail"].startswith("Force compete")
         init = {"json": {"publish": True, "compete": True}}
         assert (await client.call("POST", "/iserver/auth/ssodh/init", **init))[0] == 503
         await drill.at(125)
@@ -94,6 +96,9 @@ async def test_no_bridge(tmp_path: Path) -> None:
 
 async def test_login_expires(tmp_path: Path) -> None:
     async with drilled(tmp_path, "login_expires") as drill:
+        assert (await drill.client.call("GET", "/tickle"))[0] == 200
+        await drill.at(100)
+        assert (await drill.client.json("GET", "/sso/validate"))["RESULT"] is False
         assert (await drill.client.call("GET", "/tickle"))[0] == 200
         await drill.at(120)
         assert await drill.client.call("GET", "/tickle") == (401, b"")

@@ -178,6 +178,8 @@ def test_only_the_ten_best_levels_of_a_side_are_shown(tmp_path: Path) -> None:
             "states:\n  - at: 0\n    bids: {58.27: 1}\n  - at: 1\n    asks: {58.27: 1}",
             "line 4: states.1: price 58.27 has a bid and an ask",
         ),
+        ('states:\n  - at: 0\n    bids: {"1e60": 5}', "line 2: states.0: "),
+        ("states:\n  - at: .inf", "line 2: states.0.at"),
         ("repeat_every: 3\nstates:\n  - at: 0\n  - at: 4", "line 1: repeat_every: 3 s is over"),
         ("states:\n  - at: 0\n  at: 3", "not valid YAML"),
         ("- at: 0", "expected a mapping"),

@@ -160,6 +160,54 @@ async def test_an_empty_tickle(pair: Pair) -> None:
     assert await client.call("POST", "/tickle") == (200, b"")
 
 
+async def test_a_sparse_tickle(pair: Pair) -> None:
+    client, face = pair
+    begin(face, FaultKind.EMPTY_TICKLE, form="sparse")
+    assert set(await client.json("POST", "/tickle")) == {"session", "hmds", "iserver"}
+
+
+async def test_a_login_that_is_no_longer_valid_says_so(pair: Pair) -> None:
+    client, face = pair
+    begin(face, FaultKind.SSO_NOT_VALID)
+    assert (await client.json("GET", "/sso/validate"))["RESULT"] is False
+    assert (await auth(client))["authenticated"] is True
+
+
+async def test_what_a_stuck_session_says(pair: Pair) -> None:
+    client, face = pair
+    number = begin(face, FaultKind.AUTHENTICATION_STUCK, message="stuck", fail="Force compete")
+    status = await auth(client)
+    assert (status["authenticated"], status["message"], status["fail"]) == (
+        False,
+        "stuck",
+        "Force compete",
+    )
+    face.world.faults.stop(number)
+    status = await auth(client)
+    assert (status["authenticated"], status["message"], status["fail"]) == (True, "", "")
+
+
+@pytest.mark.parametrize("authenticated", ["yes", "no"])
+async def test_a_competing_session_may_still_say_authenticated(
+    pair: Pair, authenticated: str
+) -> None:
+    client, face = pair
+    begin(face, FaultKind.COMPETING_LOGIN, authenticated=authenticated)
+    status = await auth(client)
+    assert (status["authenticated"], status["competing"]) == (authenticated == "yes", True)
+    await client.json("POST", INIT, json={"publish": True, "compete": True})
+    await client.authenticate()
+    status = await auth(client)
+    assert (status["authenticated"], status["competing"]) == (True, False)
+
+
+@pytest.mark.parametrize(("login", "status"), [("kept", 200), ("lost", 401)])
+async def test_the_login_of_a_gateway_that_was_down(pair: Pair, login: str, status: int) -> None:
+    client, face = pair
+    face.world.faults.stop(begin(face, FaultKind.GATEWAY_DOWN, login=login))
+    assert (await client.call("POST", "/tickle"))[0] == status
+
+
 async def test_a_locked_user_may_not_come_in(pair: Pair) -> None:
     _, face = pair
     assert not face.world.sessions(face.user.username).locked

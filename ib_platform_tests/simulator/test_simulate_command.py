@@ -119,9 +119,9 @@ def test_a_fault_by_hand(tmp_path: Path) -> None:
         again = running.fault("silent_ladder", "--symbol", "CL", "--for", "5m")
         assert "silent_ladder for CL, 300 s" in again.stdout
         assert "over at once" in running.fault("websocket_closed").stdout
-        _, denied, silent = running.fault("--active").stdout.splitlines()
-        assert denied == "  fault 1: access_denied of paperb02 status=404, until it is cleared"
-        assert re.fullmatch(r"  fault 2: silent_ladder for CL, [0-9.]+ s", silent)
+        denied, silent = running.fault("--active").stdout.splitlines()
+        assert denied == "fault 1: access_denied of paperb02 status=404, until it is cleared"
+        assert re.fullmatch(r"fault 2: silent_ladder for CL, [0-9.]+ s left", silent)
         assert "2 faults ended" in running.fault("--clear").stdout
         assert running.tickle("beta") == 200
         played = running.fault("--play", "penalty_box").stdout
@@ -152,6 +152,9 @@ def test_a_fault_takes_the_port_away_and_gives_it_back(tmp_path: Path) -> None:
         (["silent_ladder", "--symbol", "XX"], "known: CL"),
         (["half_open", "--paper-user", "gamma"], "known: alpha, beta"),
         (["--play", "nope"], "flaky_evening"),
+        (["--play", "gateway_crash"], "did you mean 'gateway_crashes'"),
+        (["--play", "./mine.yaml"], "only those of the platform can be played"),
+        (["heartbeat_skew", "--set", "skew=1e308"], "between -1e+06 and 1e+06"),
     ],
 )
 def test_a_wrong_fault_is_one_clear_error(
@@ -239,6 +242,12 @@ def test_the_built_in_paper_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (["--time-scale", "0"], "--time-scale"),
         (["--paper-user", "gamma"], "known: alpha, beta"),
         (["--control-port", "0"], "--control-port"),
+        (["--time-scale", "inf"], "--time-scale"),
+        (["--time-scale", "nan"], "--time-scale"),
+        (["--speed", "nan"], "--speed: not a finite number"),
+        (["--max-pause", "inf"], "--max-pause: not a finite number"),
+        (["--start", "9999-12-31T23:59:50+00:00"], "the simulated calendar"),
+        (["--paper-user", "alpha", "--certificate", "mine.pem"], "belong together"),
     ],
 )
 def test_wrong_options_are_one_clear_error(
