@@ -59,5 +59,8 @@ def figures(samples: Samples) -> dict[str, float]:
         "size of deeper levels: p90": quantile(s.deep_sizes, 0.9),
         "change of a size: median": quantile(s.size_steps, 0.5),
         "spread: share of one tick": _share(s.spreads, lambda n: n == 1),
+        "touch: moves of the mid a minute": 60 * s.mid_moves / s.touched
+        if s.touched
+        else float("nan"),
         "crossed or locked states": float(s.crossed),
     }

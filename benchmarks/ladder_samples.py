@@ -101,6 +101,9 @@ class Samples:
     trades_seen: int = 0
     warm_frames: int = 0
     crossed: int = 0
+    mid_moves: int = 0
+    touched: float = 0.0
+    """Seconds between neighbouring frames with both sides of the touch known."""
 
 
 def collect(events: Iterable[Event]) -> Samples:
@@ -125,6 +128,7 @@ class _Reader:
         self._before: Frame | None = None
         self._was_warm = False
         self._rows: dict[int, SeenRow] = {}
+        self._mid: float | None = None
 
     def request(self, event: Request) -> None:
         if self._asked_at is None:
@@ -142,6 +146,7 @@ class _Reader:
             self._depth(frame)
         self._rows |= {row.row: row for row in frame.rows}
         self._last_trade(carried, gap)
+        self._touch(gap)
         warm = self._laid_at is not None and frame.at - self._laid_at > WARM_AFTER
         if warm and gap is not None and not frame.is_full:
             self._warm(frame, carried, gap)
@@ -185,6 +190,13 @@ class _Reader:
         if before[1] != now[1]:
             self.samples.last_moves.append(abs(_ticks_between(carried, self._rows)))
 
+    def _touch(self, gap: float | None) -> None:
+        before, self._mid = self._mid, _mid(self._rows)
+        if gap is None or before is None or self._mid is None:
+            return
+        self.samples.touched += gap
+        self.samples.mid_moves += before != self._mid
+
     def _warm(self, frame: Frame, carried: dict[int, SeenRow], gap: float) -> None:
         samples = self.samples
         samples.warm_frames += 1
@@ -218,6 +230,13 @@ def _focus(rows: dict[int, SeenRow]) -> tuple[int, str, int] | None:
     """Row, price and size of the last trade, where exactly one row has it."""
     found = [(number, *row.last) for number, row in rows.items() if row.last is not None]
     return found[0] if len(found) == 1 else None
+
+
+def _mid(rows: dict[int, SeenRow]) -> float | None:
+    """Middle of best bid and ask; None while a side is not known."""
+    bids = [_price(row.price) for row in rows.values() if row.size > 0]
+    asks = [_price(row.price) for row in rows.values() if row.size < 0]
+    return (max(bids) + min(asks)) / 2 if bids and asks else None
 
 
 def _ticks_between(before: dict[int, SeenRow], now: dict[int, SeenRow]) -> int:

@@ -16,12 +16,13 @@ _Levels = Annotated[int, Field(ge=1, le=1_000)]
 class MarketParameters:
     """How lively a market is. Rates are bursts of changes a second, times are means in seconds.
 
-    ``changes``: mean number of changes in a burst. Shares are of changes: ``trade_share`` trades,
-    ``renew_share`` sizes drawn anew, the rest steps of a size; ``improve_share`` is the chance that
-    a change fills a spread wider than one tick. ``nearness``: how strongly changes prefer
-    levels near the touch. ``profile``: mean size by distance from the touch, in typical sizes, the
-    last one for all deeper levels. ``size_step`` and ``trade_size``: means in typical sizes, the
-    latter of trades that are no ``one_lot_share``. ``levels_shown``: levels of a side in a ladder.
+    ``changes``: mean number of changes in a burst. Shares are of changes: ``trade_share`` trades
+    (while the spread is one tick), ``withdraw_share`` cancelled best levels, ``renew_share`` sizes
+    drawn anew, the rest steps of a size; ``improve_share`` is the chance that a change fills a
+    spread wider than one tick. ``nearness``: how strongly changes prefer levels near the touch.
+    ``profile``: mean size by distance from the touch, in typical sizes, the last one for all deeper
+    levels. ``size_step`` and ``trade_size``: means in typical sizes, the latter of trades that are
+    no ``one_lot_share``. ``levels_shown``: levels of a side in a ladder.
 
     ``jump_every``: mean time between jumps of the price that make every window be laid anew. The
     recordings cannot tell it: in 17 minutes of watching the price never left a window.
@@ -34,8 +35,9 @@ class MarketParameters:
     quiet_seconds: Rate = 40.0
     busy_seconds: Rate = 20.0
     changes: _Often = 4.3
-    trade_share: Share = 0.03
-    improve_share: Share = 0.04
+    trade_share: Share = 0.034
+    improve_share: Share = 0.08
+    withdraw_share: Share = 0.008
     renew_share: Share = 0.03
     nearness: Rate = 0.45
     profile: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.78, 3.2, 2.1, 0.88, 0.78)

@@ -139,8 +139,10 @@ class SyntheticMarket(Market):
             spread > 1 and self._random.random() < self.parameters.improve_share
         ):
             self._improve()
-        elif trading and self._random.random() < self.parameters.trade_share:
+        elif trading and spread == 1 and self._random.random() < self.parameters.trade_share:
             self._trade()
+        elif self._random.random() < self.parameters.withdraw_share:
+            self._withdraw()
         else:
             self._resize()
 
@@ -162,6 +164,11 @@ class SyntheticMarket(Market):
         bid = self._random.random() < self._buyers_share()
         price = self._bid + 1 if bid else self._ask - 1
         self._set(price, max(1, self._drawn_size(0) // 3), bid=bid)
+
+    def _withdraw(self) -> None:
+        """The orders of a best price are cancelled: the spread opens without a trade."""
+        bid = self._random.random() >= self._buyers_share()
+        self._set(self._bid if bid else self._ask, 0, bid=bid)
 
     def _resize(self) -> None:
         """Orders come and go at a level, more often near the touch."""

@@ -345,7 +345,7 @@ async def test_quotes_expire_without_a_word(pair: Pair) -> None:
     socket = await client.greeted()
     oil, gold = conid_of(face, "CL"), conid_of(face, "GC")
     for conid in (oil, gold):
-        await socket.send_str(f'smd+{conid}+{{"fields":["31","84","86"]}}')
+        await socket.send_str(f'smd+{conid}+{{"fields":["31","84","85","86","88"]}}')
         await receive_until(socket, of_topic(f"smd+{conid}"))
     inject(face, FaultKind.QUOTES_EXPIRED, symbol="CL")
     await settled(socket)
