@@ -111,8 +111,10 @@ def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK):
         while chunk:
             if unpacker.eof:
-                # Another member follows; zeros between members are padding.
-                unpacker, chunk = zlib.decompressobj(_GZIP_WINDOW), chunk.lstrip(b"\0")
+                # Zeros behind a member are padding; what else comes is another member.
+                if not (chunk := chunk.lstrip(b"\0")):
+                    break
+                unpacker = zlib.decompressobj(_GZIP_WINDOW)
             yield unpacker.decompress(chunk)
             chunk = unpacker.unused_data
     if not unpacker.eof:

@@ -124,8 +124,8 @@ class Pacing:
 
 
 def _endpoint(path: str) -> str | None:
-    if path in ENDPOINT_RATES:
-        return path
+    if (bare := path.rstrip("/")) in ENDPOINT_RATES:
+        return bare
     below = [
         prefix for prefix in ENDPOINT_RATES if prefix.endswith("/") and path.startswith(prefix)
     ]

@@ -14,6 +14,7 @@ from ib_platform.simulator.shapes import Json
 
 FUTURE = "FUT"
 _INDEX = "IND"
+_FUTURE_OPTION = "FOP"
 _ORDER_TYPES = ("limit", "market", "stop", "stop_limit", "trailing_stop", "trailing_stop_limit")
 _TIME_IN_FORCE = ("DAY/o", "GTC/o", "IOC/LMT,STP,STPLMT,MKT")
 
@@ -48,10 +49,16 @@ def search_entry(product: Product, months: Iterable[SimulatedContract]) -> Json:
         "description": product.exchange,
         "restricted": None,
         "sections": [
-            {"secType": _INDEX, "exchange": f"{product.exchange};"},
+            {"secType": _INDEX},
             {"secType": FUTURE, "months": names, "exchange": product.exchange},
+            {"secType": _FUTURE_OPTION, "months": names, "exchange": product.exchange},
         ],
     }
+
+
+def _valid_exchanges(product: Product) -> str:
+    """A list with commas: algorithms have an exchange of their own at IBKR."""
+    return f"{product.exchange},QBALGO"
 
 
 def month_name(contract: SimulatedContract) -> str:
@@ -78,7 +85,7 @@ def definition(contract: SimulatedContract) -> Json:
         "maturityDate": _day(contract),
         "multiplier": product.multiplier,
         "tradingClass": product.symbol,
-        "validExchanges": product.exchange,
+        "validExchanges": _valid_exchanges(product),
     }
 
 
@@ -96,7 +103,7 @@ def contract_info(contract: SimulatedContract) -> Json:
         "instrument_type": FUTURE,
         "has_related_contracts": False,
         "trading_class": product.symbol,
-        "valid_exchanges": product.exchange,
+        "valid_exchanges": _valid_exchanges(product),
         "allow_sell_long": False,
         "is_zero_commission_security": False,
         "local_symbol": contract.local_symbol,

@@ -127,7 +127,8 @@ def test_damage_in_the_middle_is_no_torn_tail(tmp_path: Path) -> None:
 def test_several_gzip_members_and_padding(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl.gz"
     members = [gzip.compress(encode_line(line) + b"\n") for line in notes(3)]
-    path.write_bytes(gzip.compress(encode_line(HEADER) + b"\n") + b"\0" * 9 + b"".join(members))
+    header = gzip.compress(encode_line(HEADER) + b"\n")
+    path.write_bytes(header + b"\0" * 9 + b"".join(members) + b"\0" * 5)
     assert read_capture_file(path).lines == tuple(notes(3))
 
 

@@ -93,8 +93,9 @@ async def test_search(client: Client, method: str) -> None:
     assert hit["conid"] == str(months[0]["underlyingConid"]), "a string here"
     assert hit["symbol"] == "ES"
     assert hit["description"] == "CME"
-    index, future = hit["sections"]
-    assert index["secType"] == "IND"
+    index, future, option = hit["sections"]
+    assert index == {"secType": "IND"}
+    assert option["secType"] == "FOP"
     assert future["secType"] == "FUT"
     assert future["exchange"] == "CME"
     assert len(future["months"].split(";")) == len(months)
@@ -133,6 +134,7 @@ async def test_from_search_to_the_contract(client: Client, product: Product, nam
     front = (await months_of(client, product.symbol))[0]
     assert found["conid"] == front["conid"]
     assert found["maturityDate"] == str(front["expirationDate"])
+    assert found["validExchanges"] == f"{product.exchange},QBALGO"
     assert found["multiplier"] == product.multiplier
     assert found["right"] == "?"
     assert found["exchange"] == product.exchange

@@ -47,6 +47,12 @@ def test_paths_below_a_limited_one_share_its_bucket() -> None:
     assert allowed(paced, "/pa/summary", 1.0) == [False]
 
 
+def test_a_slash_at_the_end_is_the_same_path() -> None:
+    paced = Pacing(PacingParameters())
+    assert paced.allows(HOME, "papera01", "/iserver/account/trades", 0.0)
+    assert not paced.allows(HOME, "papera01", "/iserver/account/trades/", 1.0)
+
+
 def test_the_box_holds_everybody_behind_the_address() -> None:
     paced = pacing(penalty=900.0)
     allowed(paced, "/x", *[0.0] * 11)
