@@ -14,19 +14,19 @@ import pytest
 
 BUDGETS = {
     "(top)": 30,
-    "conformance": 200,
+    "conformance": 260,
     "demo": 30,
-    "e2e": 420,
-    "faults": 90,
-    "fleet": 60,
+    "e2e": 520,
+    "faults": 100,
+    "fleet": 90,
     "gateway": 60,
     "ibkr": 60,
     "marketdata": 20,
-    "orchestration": 60,
-    "recorder": 120,
-    "simulator": 240,
-    "streamer": 220,
-    "warehouse": 180,
+    "orchestration": 170,
+    "recorder": 130,
+    "simulator": 370,
+    "streamer": 540,
+    "warehouse": 740,
 }
 
 
