@@ -8,6 +8,7 @@ found before anything that a living process says.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from ib_platform.fleet.conditions import MILD, Condition, Finding, Patience, Remedy
@@ -134,8 +135,10 @@ def _session_lost(
     if _down_for(seen.gateway, memory.gateway, now) > patience.session_budget:
         text = f"the session is {_words(seen)} for more than {patience.session_budget:.0f} s"
         return Finding(Condition.SESSION_LOST, text, Remedy.RESTART_POD)
-    # The gateway's session is well, so a new login would cure nothing.
-    if _down_for(seen.streamer, memory.streamer, now) > patience.session_budget:
+    # The gateway's session is well, so a new login would cure nothing. And before it was well the
+    # streamer could not be: it has the whole budget from then on.
+    lost_for = min(_down_for(seen.streamer, memory.streamer, now), _gateway_well_for(seen, now))
+    if lost_for > patience.session_budget:
         text = f"the streamer is {_words(seen)} for more than {patience.session_budget:.0f} s"
         remedy = Remedy.RESTART_STREAMER if seen.gateway_health is not None else None
         return Finding(Condition.SESSION_LOST, text, remedy)
@@ -147,6 +150,14 @@ def _down_for(seen: ContainerState, memory: ContainerMemory, now: datetime) -> f
         return 0.0
     since = datetime.fromtimestamp(memory.bad_since, UTC)
     return (now - max(since, seen.started_at or since)).total_seconds()
+
+
+def _gateway_well_for(seen: PodObservation, now: datetime) -> float:
+    """Seconds; infinite while the gateway does not say that its session is well."""
+    health = seen.gateway_health
+    if health is None or health.state in SESSION_DOWN:
+        return math.inf
+    return (now - health.since).total_seconds()
 
 
 def _alive(seen: PodObservation, memory: PodMemory, now: datetime, patience: Patience) -> Finding:

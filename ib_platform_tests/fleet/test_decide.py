@@ -262,6 +262,15 @@ def test_a_streamer_that_stays_down_beside_a_good_session_is_restarted_alone() -
     assert [(s, a.scope) for s, a in actions] == [(125, Scope.STREAMER)]
 
 
+def test_after_the_gateway_came_back_the_streamer_has_its_whole_patience() -> None:
+    """Its own next try may be 15 s away: seen in a drill, where it was restarted at that moment."""
+    away = every_five_seconds(pod(PodState.DOWN, PodState.DOWN), until=115)
+    back = pod(PodState.AUTHENTICATED, PodState.DOWN, since=at(115))
+    assert history([*away, *every_five_seconds(back, begin=115, until=235)]) == []
+    (told,) = history([*away, *every_five_seconds(back, begin=115, until=245)])
+    assert (told[0], told[1].scope) == (240, Scope.STREAMER)
+
+
 def test_a_restart_by_hand_renews_the_patience() -> None:
     steps = every_five_seconds(pod(PodState.DOWN), 100)
     anew = pod(PodState.DOWN, gateway_container=running(8, at(100)))
