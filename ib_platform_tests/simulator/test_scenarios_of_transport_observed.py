@@ -102,7 +102,7 @@ async def test_half_open(tmp_path: Path) -> None:
 async def test_gateway_crashes(tmp_path: Path) -> None:
     async with drilled(tmp_path, "gateway_crashes") as drill:
         first, second = drill.clients
-        for begin, end in ((60, 81), (140, 261)):
+        for begin, end in ((60, 81), (140, 231)):
             assert await status_of(first) == 200
             await drill.at(begin)
             with pytest.raises(aiohttp.ClientConnectionError):
