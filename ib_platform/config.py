@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -23,15 +23,8 @@ from pydantic_settings import (
 )
 
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
-from ib_platform.config_sections import (
-    ClickHouse,
-    Contract,
-    Gateway,
-    Limits,
-    PaperUser,
-    Runtime,
-    SimulatedGateway,
-)
+from ib_platform.config_gateway import Gateway, Section, SimulatedGateway
+from ib_platform.config_sections import ClickHouse, Contract, Limits, PaperUser, Runtime
 from ib_platform.errors import ConfigurationError
 
 CONFIG_VARIABLE = "IB_PLATFORM_CONFIG"
@@ -153,23 +146,34 @@ def _with_absolute_paths(config: PlatformConfig, base: Path) -> PlatformConfig:
     def absolute(path: Path | None) -> Path | None:
         return None if path is None else (base / path.expanduser()).resolve()
 
-    clickhouse = config.clickhouse.model_copy(
-        update={
-            "password_file": absolute(config.clickhouse.password_file),
-            "embedded_folder": absolute(config.clickhouse.embedded_folder),
-        }
+    def with_absolute(section: Section | None, *names: str) -> Any:
+        if section is None:
+            return None
+        return section.model_copy(update={name: absolute(getattr(section, name)) for name in names})
+
+    gateway = config.gateway
+    simulated = with_absolute(gateway.simulator, "replay")
+    if simulated.scenario is not None and simulated.scenario.endswith((".yaml", ".yml")):
+        scenario = str(absolute(Path(simulated.scenario)))
+        simulated = simulated.model_copy(update={"scenario": scenario})
+    sections = {
+        "simulator": simulated,
+        "java": with_absolute(gateway.java, "folder"),
+        "login": with_absolute(gateway.login, "chromium"),
+    }
+    users = tuple(
+        user.model_copy(
+            update={"credentials": with_absolute(user.credentials, "password_file", "folder")}
+        )
+        for user in config.paper_users
     )
-    simulated = config.gateway.simulator
-    scenario = simulated.scenario
-    if scenario is not None and scenario.endswith((".yaml", ".yml")):
-        scenario = str(absolute(Path(scenario)))
-    simulated = simulated.model_copy(
-        update={"replay": absolute(simulated.replay), "scenario": scenario}
-    )
-    gateway = config.gateway.model_copy(update={"simulator": simulated})
-    runtime = config.runtime.model_copy(update={"state_dir": absolute(config.runtime.state_dir)})
     return config.model_copy(
-        update={"clickhouse": clickhouse, "gateway": gateway, "runtime": runtime}
+        update={
+            "paper_users": users,
+            "clickhouse": with_absolute(config.clickhouse, "password_file", "embedded_folder"),
+            "gateway": gateway.model_copy(update=sections),
+            "runtime": with_absolute(config.runtime, "state_dir"),
+        }
     )
 
 

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from ib_platform.config_gateway import Credentials, Name, Port, Section
 from ib_platform.marketdata.calendar import CalendarName
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 _MONTH = re.compile(r"^(front|next|20\d\d-(0[1-9]|1[0-2]))$")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PaperUser(_Section):
+class PaperUser(Section):
     """One IBKR paper-trading user, hence one brokerage session, hence one pod."""
 
     name: Name = Field(description="Name of the paper user inside the platform and of its pod")
@@ -32,6 +27,9 @@ class PaperUser(_Section):
     gateway_port: Port = Field(description="TLS port of this pod's gateway on 127.0.0.1")
     gateway_health_port: Port = Field(description="Plain HTTP health port of the gateway")
     health_port: Port = Field(description="Plain HTTP health port of the streamer")
+    credentials: Credentials | None = Field(
+        default=None, description="Without them nobody logs in, and an ended login stays ended"
+    )
 
     @field_validator("account")
     @classmethod
@@ -43,12 +41,28 @@ class PaperUser(_Section):
         return account
 
 
-class Contract(_Section):
+class Roll(Section):
+    """When the word ``front`` begins to mean the next month."""
+
+    rule: Literal["last_trade", "volume"] = Field(
+        default="last_trade",
+        description="By the calendar, or when the next month trades more than the front month",
+    )
+    days_before_last_trade: int = Field(
+        default=0,
+        ge=0,
+        le=90,
+        description="Days before the last trading day; the latest for volume",
+    )
+
+
+class Contract(Section):
     """One futures product and the months of it whose ladders are recorded."""
 
     symbol: str = Field(pattern=r"^[A-Z0-9]{1,8}$")
     exchange: str = Field(pattern=r"^[A-Z]{2,12}$")
     months: tuple[str, ...] = Field(default=("front",), min_length=1)
+    roll: Roll = Roll()
     priority: int = Field(default=100, ge=0, description="Lower is more important")
     calendar: CalendarName = CalendarName.CME_GLOBEX
     paper_user: Name | None = Field(default=None, description="Pins the contract to a paper user")
@@ -67,7 +81,7 @@ class Contract(_Section):
         return tuple(f"{self.symbol}.{self.exchange}.{month}" for month in self.months)
 
 
-class ClickHouse(_Section):
+class ClickHouse(Section):
     """Where ClickHouse listens, and who we are there."""
 
     host: str = "127.0.0.1"
@@ -82,45 +96,22 @@ class ClickHouse(_Section):
     embedded_memory_bytes: int = Field(default=4 * 1024**3, ge=512 * 1024**2)
 
 
-class SimulatedGateway(_Section):
-    """What the simulator plays when ``gateway.program`` is ``simulator``."""
-
-    seed: int = 1
-    scenario: str | None = Field(
-        default=None, description="Name of a scenario, or a .yaml file with one"
-    )
-    control_port: Port | None = Field(
-        default=None,
-        description="Of the first paper user's pod, the next one has the next; else free",
-    )
-    replay: Path | None = Field(default=None, description="Recorded capture (.jsonl or .jsonl.gz)")
-    replay_paper_user: Name | None = Field(default=None, description="Who plays it; else the first")
-    replay_rest: bool = Field(default=False, description="Recorded REST answers are served too")
-    replay_torn: bool = Field(default=False, description="Play a capture without a proper end")
-    speed: float = Field(default=1.0, gt=0, description="Time scale of the replay")
-    max_pause: float | None = Field(default=None, gt=0, description="Longest pause, seconds")
-
-
-class Gateway(_Section):
-    """The gateway program that each pod's supervisor runs."""
-
-    program: Literal["simulator"] = "simulator"
-    simulator: SimulatedGateway = SimulatedGateway()
-
-
-class Runtime(_Section):
+class Runtime(Section):
     """Where pods run and where their files live."""
 
     kind: Literal["local"] = "local"
     state_dir: Path = Field(default=Path(".ib_platform"), description="Spools, logs, process files")
 
 
-class Limits(_Section):
+class Limits(Section):
     """Times and sizes that operators tune. Seconds unless the name says otherwise."""
 
     start_grace: float = Field(default=60, gt=0, description="A new assignment is due after this")
     start_budget: float = Field(default=45, gt=0, description="A starting pod is left alone")
     silent_after: float = Field(default=30, gt=0, description="No ladder frame: SILENT")
+    ladder_renewal: float | None = Field(
+        default=None, ge=60, description="Ask for ladders anew that often; costs 3 s of depth"
+    )
     heartbeat_timeout: float = Field(default=25, gt=0, description="No hb: reconnect")
     health_timeout: float = Field(default=2, gt=0, le=5, description="One health call")
     fsync_every: float = Field(default=0.05, gt=0, le=1)

@@ -34,7 +34,8 @@ class LoaderHealth(msgspec.Struct):
 
 
 class ContractHealth(msgspec.Struct):
-    """One contract's ladder in this run."""
+    """One contract's ladder in this run. ``reason``: why it is not LIVE, where more is known than
+    the state says."""
 
     conid: int | None = None
     state: ContractState = ContractState.WARMING_UP
@@ -43,6 +44,7 @@ class ContractHealth(msgspec.Struct):
     two_sided: int = 0
     crossed: int = 0
     last_frame_at: datetime | None = None
+    reason: str | None = None
 
 
 class StreamerHealth(msgspec.Struct):
