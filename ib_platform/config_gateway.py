@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-GATEWAY_CALLS_PER_SECOND = 10
-"""What IBKR allows one gateway (``ibkr_web_api.md`` section 2.3)."""
+POD_CALLS_PER_SECOND = 9
+"""Of the ten that IBKR allows one gateway (``ibkr_web_api.md`` section 2.3): one is left for tools
+that are run beside a pod, like ``ib-platform record``."""
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -186,10 +187,10 @@ class Pacing(Section):
     @model_validator(mode="after")
     def _within_the_gateways(self) -> Self:
         together = self.supervisor_per_second + self.streamer_per_second
-        if together > GATEWAY_CALLS_PER_SECOND:
+        if together > POD_CALLS_PER_SECOND:
             raise ValueError(
                 f"supervisor_per_second and streamer_per_second make {together} together; IBKR "
-                f"allows {GATEWAY_CALLS_PER_SECOND}"
+                f"allows a gateway 10, and one is for tools: at most {POD_CALLS_PER_SECOND}"
             )
         return self
 

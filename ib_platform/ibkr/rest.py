@@ -18,7 +18,7 @@ import msgspec
 
 from ib_platform.errors import GatewayError
 from ib_platform.ibkr.messages import SessionStatus, session_status
-from ib_platform.ibkr.pacing import TICKLE, VALIDATE, Pace
+from ib_platform.ibkr.pacing import TICKLE, VALIDATE, Pace, PenaltyError
 from ib_platform.ibkr.session import Accounts, OneUser, SsoValidation
 from ib_platform.marketdata.contracts import FutureMonth, decode_futures
 
@@ -59,7 +59,9 @@ class ContractInfo(msgspec.Struct, frozen=True):
 class GatewayClient:
     """REST client; use as an async context manager. Every method raises GatewayCallError.
 
-    Calls wait for their turn: ``pace`` belongs to the program, which may open several clients.
+    Calls wait for their turn: ``pace`` belongs to the program, which may open several clients. A
+    429 pauses all programs that share its ledger; calls during the pause fail with 429 unsent, and
+    the first call afterwards is one tickle.
     """
 
     def __init__(
@@ -120,6 +122,10 @@ class GatewayClient:
         """Starts the brokerage session of a login. ``compete`` ends another session for it."""
         body = {"publish": True, "compete": compete}
         return session_status(await self._object("POST", "/iserver/auth/ssodh/init", json=body))
+
+    async def reauthenticate(self) -> None:
+        """Triggers another try for a brokerage session; its outcome shows in ``auth_status``."""
+        await self._object("POST", "/iserver/reauthenticate")
 
     async def logout(self) -> None:
         await self._object("POST", "/logout")
@@ -205,6 +211,38 @@ class GatewayClient:
         json: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> bytes:
+        if path != TICKLE and self.pace.on_probation:
+            await self._probe(method, path)
+        if path == TICKLE and self.pace.on_probation:
+            return await self._forgiving_tickle(method)
+        return await self._exchange(method, path, json, params)
+
+    async def _probe(self, method: str, path: str) -> None:
+        """After a penalty the first call of all programs is one tickle."""
+        if not self.pace.take_probe():
+            waiting = "another program makes the first call after the penalty; nothing was sent"
+            raise GatewayCallError(method, path, HTTPStatus.TOO_MANY_REQUESTS, waiting)
+        await self._forgiving_tickle("POST")
+
+    async def _forgiving_tickle(self, method: str) -> bytes:
+        forgiven = False
+        try:
+            body = await self._exchange(method, TICKLE)
+            forgiven = True
+            return body
+        except GatewayCallError as error:
+            forgiven = error.status not in (None, HTTPStatus.TOO_MANY_REQUESTS)
+            raise
+        finally:
+            self.pace.probed(forgiven=forgiven)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        json: Mapping[str, object] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
         try:
             async with (
                 self.pace.turn(path),
@@ -220,8 +258,14 @@ class GatewayClient:
             ):
                 body = await response.read()
                 self._answered(response, body)
+        except PenaltyError as error:
+            raise GatewayCallError(
+                method, path, HTTPStatus.TOO_MANY_REQUESTS, str(error)
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise GatewayCallError(method, path, None, self._in_words(error)) from error
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.pace.penalised()
         if response.status != HTTPStatus.OK:
             text = body.decode("utf-8", "replace").strip()
             raise GatewayCallError(method, path, response.status, text)

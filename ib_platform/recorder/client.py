@@ -17,8 +17,8 @@ from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.recorder.recording import Recording
 
 BESIDE_A_POD, ALONE = 1, 3
-"""Calls a second of a recording. IBKR allows ten to all programs of a gateway together, and those
-of a pod take nine."""
+"""Calls a second of a recording. IBKR allows ten to all programs of a gateway together, and a pod's
+own two take at most nine (``gateway.pacing``)."""
 
 
 class _StampedPace(Pace):

@@ -47,8 +47,6 @@ _LONGEST_PAUSE = 15.0
 _SESSION_POLL = 1.0
 _OBSERVE_EVERY = 1.0
 _PENALTY_PAUSE = 60.0
-_REQUESTS_PER_SECOND = 5
-"""Of the ten that the gateway may send; the supervisor takes up to four."""
 
 
 def reconnect_pause(failures: int, chance: float) -> float:
@@ -75,7 +73,12 @@ class Streamer:
         self._rows = RowWriter(config.clickhouse, config.limits.heartbeat_every)
         self._desk = ContractDesk(tracker, self._subscriptions, self._rows.contract)
         self._stopping = asyncio.Event()
-        self._pace = Pace(paths.pacing, share=_REQUESTS_PER_SECOND)
+        pacing = config.gateway.pacing
+        self._pace = Pace(
+            paths.pacing,
+            share=pacing.streamer_per_second,
+            penalty_pause=pacing.penalty_pause,
+        )
         # The supervisor asks sso/validate, and only one call a minute is allowed.
         self._proof = PaperProof(user.account, user.name, first=LoginQuestion.ONE_USER)
         self._proof_session: str | None = None

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.ibkr.pacing import INTERVALS, TICKLE, VALIDATE, Ledger, Pace, due_in
+from ib_platform.ibkr.pacing import INTERVALS, TICKLE, VALIDATE, Pace, PenaltyError
+from ib_platform.ibkr.pacing_ledger import PROBE_LEASE, Ledger, Penalty, due_in
 from ib_platform_tests.ibkr.watch import Watch
 
 # Eighths of a second: sums of them are exact.
@@ -25,7 +26,7 @@ def watch() -> Watch:
 
 
 def _pace(watch: Watch, ledger: Path | None = None, share: int = 4) -> Pace:
-    return Pace(ledger, share=share, clock=watch, sleep=watch.sleep)
+    return Pace(ledger, share=share, clock=watch, wall=watch, sleep=watch.sleep)
 
 
 async def _call(pace: Pace, path: str) -> None:
@@ -131,7 +132,7 @@ async def test_without_a_writable_folder_a_program_remembers_its_own_calls(
 
 
 def test_the_ledger_leaves_no_other_files(watch: Watch, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "pacing.json", watch)
+    ledger = Ledger(tmp_path / "pacing.json", watch, watch)
     for _ in range(3):
         ledger.take(TICKLE)
         ledger.answered(TICKLE)
@@ -141,9 +142,9 @@ def test_the_ledger_leaves_no_other_files(watch: Watch, tmp_path: Path) -> None:
 _TAKER = """
 import sys
 from pathlib import Path
-from ib_platform.ibkr.pacing import VALIDATE, Ledger
+from ib_platform.ibkr.pacing_ledger import VALIDATE, Ledger
 import time
-print(Ledger(Path(sys.argv[1]), time.monotonic).take(VALIDATE) == 0)
+print(Ledger(Path(sys.argv[1]), time.monotonic, time.time).take(VALIDATE) == 0)
 """
 
 
@@ -152,3 +153,71 @@ def test_of_several_processes_one_gets_the_call(tmp_path: Path) -> None:
     takers = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     answers = [taker.communicate(timeout=60)[0].strip() for taker in takers]
     assert sorted(answers) == ["False", "False", "False", "True"]
+
+
+async def test_a_refused_call_pauses_every_program_of_the_pod(watch: Watch, tmp_path: Path) -> None:
+    ledger = tmp_path / "pacing.json"
+    supervisor, streamer = _pace(watch, ledger), _pace(watch, ledger)
+    streamer.penalised()
+    assert supervisor.penalty_left() == 900
+    assert supervisor.penalty_until == watch.now + 900
+    for pace in (supervisor, streamer, _pace(watch, ledger)):
+        with pytest.raises(PenaltyError, match="900 s more"):
+            await _call(pace, "/trsrv/futures")
+    watch.now += 899
+    with pytest.raises(PenaltyError):
+        await _call(supervisor, TICKLE)
+    assert not supervisor.on_probation
+
+
+async def test_a_call_that_waits_for_its_turn_is_not_made_when_a_penalty_begins(
+    watch: Watch, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "pacing.json"
+    other = _pace(watch, ledger)
+
+    async def sleep_while_another_program_is_refused(seconds: float) -> None:
+        await watch.sleep(seconds)
+        other.penalised()
+
+    pace = Pace(ledger, clock=watch, wall=watch, sleep=sleep_while_another_program_is_refused)
+    await _call(pace, TICKLE)
+    with pytest.raises(PenaltyError):
+        await _call(pace, TICKLE)
+
+
+async def test_after_the_penalty_one_program_makes_the_first_call(
+    watch: Watch, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "pacing.json"
+    supervisor, streamer = _pace(watch, ledger), _pace(watch, ledger)
+    supervisor.penalised()
+    watch.now += 900
+    assert streamer.on_probation
+    assert streamer.take_probe()
+    assert not supervisor.take_probe()
+    streamer.probed(forgiven=False)
+    assert supervisor.take_probe(), "no answer came: it is free again"
+    supervisor.probed(forgiven=True)
+    assert not streamer.on_probation
+    assert streamer.penalty_until is None
+    await _call(streamer, "/trsrv/futures")
+
+
+def test_a_program_that_died_in_its_first_call_does_not_hold_up_the_others(
+    watch: Watch, tmp_path: Path
+) -> None:
+    died, alive = (_pace(watch, tmp_path / "pacing.json") for _ in range(2))
+    died.penalised()
+    watch.now += 900
+    assert died.take_probe()
+    watch.now += PROBE_LEASE - 1
+    assert not alive.take_probe()
+    watch.now += 1
+    assert alive.take_probe()
+
+
+@given(until=SECONDS, wall=SECONDS)
+def test_no_penalty_lasts_longer_than_the_pause(until: float, wall: float) -> None:
+    """Also where somebody sets the clock back."""
+    assert 0 <= Penalty(until).left(wall, 900.0) <= 900

@@ -236,3 +236,57 @@ async def test_a_websocket_that_is_refused(client: GatewayClient, gateway: TinyG
         with pytest.raises(GatewayCallError) as caught:
             await GatewaySocket.connect(nobody, "cafe")
     assert caught.value.status is None
+
+
+async def test_after_a_429_nothing_is_sent_and_the_first_call_is_one_tickle(
+    gateway: TinyGateway, tmp_path: Path
+) -> None:
+    gateway.answers = {AUTH_STATUS: (429, ""), "/tickle": [(503, ""), (200, {})]}
+    watch, tls = Watch(), client_ssl_context(gateway.certificate)
+    paces = [
+        Pace(tmp_path / "pacing.json", clock=watch, wall=watch, sleep=watch.sleep) for _ in range(2)
+    ]
+    async with (
+        GatewayClient(gateway.port, tls, pace=paces[0]) as supervisor,
+        GatewayClient(gateway.port, tls, pace=paces[1]) as streamer,
+    ):
+        for client in (streamer, streamer, supervisor):
+            with pytest.raises(GatewayCallError) as caught:
+                await client.auth_status()
+            assert caught.value.status == 429
+        assert "nothing was sent" in caught.value.body
+        assert len(gateway.requests) == 1, "the others were not sent"
+        watch.now += 900
+        gateway.answers[AUTH_STATUS] = (200, {"authenticated": True})
+        with pytest.raises(GatewayCallError, match="503"):
+            await supervisor.auth_status()
+        assert (await streamer.auth_status()).authenticated
+        await supervisor.tickle()
+    paths = [path for _, path, _ in gateway.requests]
+    assert paths == [AUTH_STATUS, "/tickle", AUTH_STATUS, "/tickle"]
+
+
+async def test_a_gateway_that_refuses_the_first_tickle_too_begins_another_penalty(
+    gateway: TinyGateway,
+) -> None:
+    gateway.answers = {"/tickle": (429, "")}
+    watch, tls = Watch(), client_ssl_context(gateway.certificate)
+    pace = Pace(clock=watch, wall=watch, sleep=watch.sleep)
+    async with GatewayClient(gateway.port, tls, pace=pace) as client:
+        for made in (1, 1, 2):
+            with pytest.raises(GatewayCallError, match="429"):
+                await client.tickle()
+            assert len(gateway.requests) == made
+            watch.now += 450
+
+
+async def test_a_gateway_that_is_down_keeps_its_first_call_free(gateway: TinyGateway) -> None:
+    watch, tls = Watch(), client_ssl_context(gateway.certificate)
+    pace = Pace(clock=watch, wall=watch, sleep=watch.sleep)
+    pace.penalised()
+    watch.now += 900
+    async with GatewayClient(free_port(), tls, pace=pace) as client:
+        for _ in range(2):
+            with pytest.raises(GatewayCallError, match="nothing listens"):
+                await client.auth_status()
+    assert pace.on_probation
