@@ -143,11 +143,13 @@ class ExpectedOutage(Section):
     @classmethod
     def _local_time(cls, value: object) -> object:
         # YAML reads an unquoted 23:45 as the number 1425 (base 60).
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        if type(value) is int and 0 <= value < 24 * 60:
             return time(value // 60, value % 60)
-        if isinstance(value, str) and not re.fullmatch(r"\d\d:\d\d(:\d\d)?", value):
-            raise ValueError("a local time looks like 23:45")
-        return value
+        if isinstance(value, time):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d(:\d\d)?", value):
+            return value
+        raise ValueError("the begin is a local time that looks like 23:45")
 
 
 class SessionPolicy(Section):

@@ -1,0 +1,107 @@
+"""What a person is told about a session that does not come back by itself, and when. PURE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ib_platform.config_gateway import SessionPolicy
+from ib_platform.ibkr.login_history import LoginHistory
+from ib_platform.ibkr.session import Judgement
+from ib_platform.states import PodState
+
+STUCK_AFTER = 900.0
+"""Seconds without a usable session after which there is an alarm, whatever the state."""
+DOWN_AFTER = 60.0
+_LOCKED_STATES = (PodState.LOCKED, PodState.REFUSED_LIVE)
+ONLY_LOGGED_IN = (
+    "the login page has let us in, but no brokerage session has begun. Only auth/status tells the "
+    "truth: the page says success to users whose session never begins, like general users with a "
+    "TOTP second factor, instead of the paper user. Check that the configured username is the "
+    "paper user of the account, and that no agreement waits for a signature in the portal"
+)
+_YIELDS = (
+    "another login of this user holds the session, and this pod yields (gateway.session.competing)."
+    " End the other login; the pod then resumes by itself"
+)
+_PING_PONG = (
+    "another login of this user takes the session back again and again: this pod has stopped "
+    "taking it. One paper user belongs to one pod; end the other program"
+)
+_PENALTY = "IBKR has refused a request (429): nothing is asked until its penalty is over"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Everything that an alarm depends on beside the state. Durations in seconds.
+
+    ``state_for``: how long the state lasts, ``bad_for``: how long there is no usable session.
+    ``expected_until``: end of an expected outage. ``blocked``: why no login can begin.
+    ``cure_problem``: what the last cure was answered.
+    """
+
+    state_for: float
+    bad_for: float
+    expected_until: datetime | None = None
+    blocked: str | None = None
+    ping_pong: bool = False
+    cure_problem: str | None = None
+
+
+def alarm_of(
+    judgement: Judgement, trouble: Trouble, policy: SessionPolicy, history: LoginHistory
+) -> str | None:
+    """What a person should look at now; None when nothing, or nothing yet."""
+    if judgement.state in _LOCKED_STATES:
+        return judgement.reason
+    if judgement.state is PodState.PENALTY:
+        return _PENALTY
+    if judgement.state is PodState.COMPETING:
+        return _PING_PONG if trouble.ping_pong else _competing(trouble, policy)
+    if judgement.state is PodState.AUTHENTICATED:
+        return None
+    return _of_a_session_that_is_down(judgement, trouble, policy, history)
+
+
+def _competing(trouble: Trouble, policy: SessionPolicy) -> str | None:
+    if policy.competing == "yield" or trouble.bad_for >= STUCK_AFTER:
+        return _YIELDS
+    return None
+
+
+def _of_a_session_that_is_down(
+    judgement: Judgement, trouble: Trouble, policy: SessionPolicy, history: LoginHistory
+) -> str | None:
+    if judgement.state is PodState.NO_SSO:
+        if trouble.blocked is not None:
+            return f"nobody can log in: {trouble.blocked}"
+        if history.refused:
+            return _refused(history, policy)
+    if trouble.expected_until is None:
+        if judgement.state is PodState.SSO_ONLY and trouble.bad_for >= policy.auth_grace:
+            return _with_problem(ONLY_LOGGED_IN, trouble)
+        if judgement.state is PodState.DOWN and trouble.state_for >= DOWN_AFTER:
+            return f"the gateway program does not answer for {trouble.state_for:.0f} s"
+    if trouble.bad_for < STUCK_AFTER:
+        return None
+    text = f"no session for {trouble.bad_for / 60:.0f} min; now {judgement.state.value}"
+    if trouble.expected_until is not None:
+        text += f"; an outage is expected until {trouble.expected_until:%H:%M} UTC"
+    if judgement.state is PodState.NO_SSO:
+        due = datetime.fromtimestamp(history.next_at(policy), UTC)
+        text += (
+            f"; {len(history.attempts)} logins in a day, the next one not before {due:%H:%M} UTC"
+        )
+    return _with_problem(text, trouble)
+
+
+def _refused(history: LoginHistory, policy: SessionPolicy) -> str:
+    left = policy.failed_logins - history.refused
+    return (
+        f"IBKR has refused the login {history.refused} times in a row; {left} more and the pod "
+        "locks itself. Check username and password of the paper user"
+    )
+
+
+def _with_problem(text: str, trouble: Trouble) -> str:
+    return text if trouble.cure_problem is None else f"{text}. Last answer: {trouble.cure_problem}"
