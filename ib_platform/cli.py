@@ -109,13 +109,16 @@ def stream(config_file: Path | None, paper_user: str) -> None:
 @main.command()
 @_CONFIG
 @_PAPER_USER
-def gateway(config_file: Path | None, paper_user: str) -> None:
+@click.option("--unlock-token", default="", envvar="IB_PLATFORM_UNLOCK_TOKEN",
+              help="Another than at a lock ends it; `ib-platform unlock` gives one.")  # fmt: skip
+def gateway(config_file: Path | None, paper_user: str, unlock_token: str) -> None:
     """Supervise one paper user's gateway: start it, log in, keep the session, stop it."""
     from ib_platform.config import find_config
     from ib_platform.gateway.supervisor import run
 
     _log_to_stderr()
-    run(load_config(config_file), paper_user, find_config(config_file))
+    config = load_config(config_file)
+    run(config, paper_user, find_config(config_file), unlock_token=unlock_token)
 
 
 @main.command()

@@ -67,7 +67,9 @@ class StreamerHealth(msgspec.Struct):
 class GatewayHealth(msgspec.Struct):
     """Answer of the gateway supervisor's ``/status``.
 
-    ``program_starts`` counts how often the gateway program was started.
+    ``program_starts`` counts how often the gateway program was started. ``alarm``: what a person
+    should look at. ``penalty_until``: no program of the pod asks anything before it.
+    ``logins_in_a_day``: attempts of the last 24 hours. ``cures``: by kind, of this process.
     """
 
     paper_user: str
@@ -77,3 +79,8 @@ class GatewayHealth(msgspec.Struct):
     reason: str
     program_pid: int | None
     program_starts: int
+    alarm: str | None = None
+    penalty_until: datetime | None = None
+    logins_in_a_day: int = 0
+    refused_logins: int = 0
+    cures: dict[str, int] = {}

@@ -40,6 +40,16 @@ class PodPaths:
         return self.folder / "gateway.key"
 
     @property
+    def gateway_folder(self) -> Path:
+        """Where IBKR's gateway program runs: its conf.yaml and keystore."""
+        return self.folder / "gateway"
+
+    @property
+    def unlock_token(self) -> Path:
+        """The token that the gateway supervisor is started with; `unlock` writes another."""
+        return self.folder / "unlock_token"
+
+    @property
     def pacing(self) -> Path:
         """When the pod's programs last called what IBKR limits: they share the limits."""
         return self.folder / "pacing.json"
@@ -53,3 +63,8 @@ class PodPaths:
     def spool(self) -> Path:
         """Spool of the paper user: outlives runs."""
         return self.state_dir / "spool" / self.paper_user
+
+    @property
+    def login_record(self) -> Path:
+        """Logins of the paper user, counted: outlives pods, as the spool does."""
+        return self.spool / "logins.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from functools import cache
@@ -45,6 +46,17 @@ def capture_path() -> Path:
             raise FileNotFoundError(missing)
         pytest.skip(missing)
     return path
+
+
+def program_on_path(name: str, debian_package: str) -> str:
+    """Path of a program; without it a newcomer's test is skipped, and the gate (CI=true) fails."""
+    found = shutil.which(name)
+    if found is None:
+        missing = f"{name} is missing: apt-get install {debian_package}"
+        if os.environ.get("CI"):
+            raise FileNotFoundError(missing)
+        pytest.skip(missing)
+    return found
 
 
 @cache

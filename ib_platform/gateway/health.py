@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 
 from ib_platform.health import GatewayHealth
 from ib_platform.health_server import Probes
+from ib_platform.ibkr.login_history import DAY
 from ib_platform.ibkr.session import Judgement
+from ib_platform.ibkr.session_machine import SessionMachine
 from ib_platform.states import PodState
 
-# The gateway program answers HTTP in all of these, whatever it answers.
-_ANSWERING = frozenset(PodState) - {PodState.STARTING, PodState.DOWN, PodState.REFUSED_LIVE}
+_UNSTARTED = frozenset({PodState.STARTING, PodState.DOWN})
 
 
 class SupervisorState:
-    """Newest judgement of the session, and since when it has held."""
+    """Newest judgement of the session, and since when its state has held."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -29,22 +30,26 @@ class SupervisorState:
         return self._judgement
 
     def update(self, judgement: Judgement) -> bool:
-        """Take a new judgement; True when the state (not just the reason) changed.
-
-        A program that has never answered yet is STARTING, not DOWN.
-        """
-        if judgement.state in _ANSWERING:
-            self._answered = True
-        elif judgement.state is PodState.DOWN and not self._answered:
-            judgement = Judgement(PodState.STARTING, "the gateway program does not answer yet")
+        """Take a new judgement; True when the state (not just the reason) changed."""
+        # Also where nobody logs in any more: the container has started, and stays as it is.
+        self._answered = self._answered or judgement.state not in _UNSTARTED
         changed = judgement.state is not self._judgement.state
         if changed:
             self._since = self._now()
         self._judgement = judgement
         return changed
 
-    def health(self, paper_user: str, program_pid: int | None, starts: int) -> GatewayHealth:
-        """Answer of ``/status``."""
+    def health(
+        self,
+        paper_user: str,
+        machine: SessionMachine,
+        *,
+        program_pid: int | None,
+        starts: int,
+        penalty_until: float | None,
+    ) -> GatewayHealth:
+        """Answer of ``/status``. ``penalty_until``: Unix seconds."""
+        history = machine.history
         return GatewayHealth(
             paper_user=paper_user,
             pid=os.getpid(),
@@ -53,6 +58,11 @@ class SupervisorState:
             reason=self._judgement.reason,
             program_pid=program_pid,
             program_starts=starts,
+            alarm=machine.alarm,
+            penalty_until=_instant(penalty_until),
+            logins_in_a_day=history.within(DAY, self._now().timestamp()),
+            refused_logins=history.refused,
+            cures=dict(machine.cures),
         )
 
     def probes(self, status: Callable[[], GatewayHealth]) -> Probes:
@@ -64,3 +74,7 @@ class SupervisorState:
             ready=lambda: self._judgement.state is PodState.AUTHENTICATED,
             status=status,
         )
+
+
+def _instant(unix_seconds: float | None) -> datetime | None:
+    return None if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC)

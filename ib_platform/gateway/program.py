@@ -8,12 +8,15 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, PlatformInUseError
+from ib_platform.gateway.conf import write_instance
 from ib_platform.gateway.guard import guarded
+from ib_platform.gateway.java import find_java, java_command
 from ib_platform.paths import PodPaths
 
 logger = logging.getLogger(__name__)
@@ -24,25 +27,48 @@ _WELL_AFTER = 60.0
 _PORT_POLL = 0.2
 
 
-def program_argv(config: PlatformConfig, user: PaperUser, config_file: Path) -> list[str]:
-    """Command line of the gateway program that the configuration names. Holds no secret."""
+@dataclass(frozen=True)
+class ProgramCommand:
+    """What to run, and in which folder (None: the present one). Holds no secret."""
+
+    argv: tuple[str, ...]
+    folder: Path | None = None
+
+
+def program_command(config: PlatformConfig, user: PaperUser, config_file: Path) -> ProgramCommand:
+    """The gateway program that the configuration names, with everything it needs in place.
+
+    Raises:
+        MissingDependencyError: there is no Java, or too old a one.
+        ConfigurationError: IBKR's program is not where the configuration says.
+    """
     paths = PodPaths(config.runtime.state_dir, user.name)
-    return [
-        sys.executable,
-        "-m",
-        "ib_platform.cli",
-        "simulate",
-        "--config",
-        str(config_file.resolve()),
-        "--paper-user",
-        user.name,
-        "--port",
-        str(user.gateway_port),
-        "--certificate",
-        str(paths.certificate),
-        "--private-key",
-        str(paths.private_key),
-    ]
+    java = config.gateway.java
+    if config.gateway.program == "java" and java is not None:
+        executable = find_java(java)
+        write_instance(
+            paths.gateway_folder, java, user.gateway_port, paths.certificate, paths.private_key
+        )
+        return ProgramCommand(tuple(java_command(executable, java)), paths.gateway_folder)
+    return ProgramCommand(
+        (
+            sys.executable,
+            "-m",
+            "ib_platform.cli",
+            "simulate",
+            "--config",
+            str(config_file.resolve()),
+            "--paper-user",
+            user.name,
+            "--port",
+            str(user.gateway_port),
+            "--certificate",
+            str(paths.certificate),
+            "--private-key",
+            str(paths.private_key),
+            *(() if config.gateway.simulator.logged_in else ("--logged-out",)),
+        )
+    )
 
 
 def restart_pause(failures: int) -> float:
@@ -81,13 +107,14 @@ class GatewayProgram:
 
     def __init__(
         self,
-        argv: Sequence[str],
+        command: ProgramCommand,
         port: int,
         *,
         port_deadline: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._argv = list(argv)
+        self._command = command
+        self._restarting = False
         self._port = port
         self._port_deadline = port_deadline
         self._sleep = sleep
@@ -114,17 +141,27 @@ class GatewayProgram:
             await self._wait_for_port()
             began = loop.time()
             self._process = await asyncio.create_subprocess_exec(
-                *guarded(self._argv, os.getpid()), stdin=asyncio.subprocess.DEVNULL
+                *guarded(self._command.argv, os.getpid()),
+                stdin=asyncio.subprocess.DEVNULL,
+                cwd=self._command.folder,
             )
             self.starts += 1
             logger.info("gateway program started, pid %d, port %d", self._process.pid, self._port)
             code = await self._process.wait()
+            if self._restarting:
+                failures, self._restarting = 0, False
+                continue
             failures = 1 if loop.time() - began > _WELL_AFTER else failures + 1
             logger.error(
                 "gateway program ended with code %d; next start in %.1f s",
                 code,
                 restart_pause(failures),
             )
+
+    async def restart(self, deadline: float) -> None:
+        """End it as ``stop`` does; ``keep_running`` starts it again at once."""
+        self._restarting = self.pid is not None
+        await self.stop(deadline)
 
     async def stop(self, deadline: float) -> None:
         """SIGTERM, and SIGKILL when it is still there after ``deadline`` seconds."""

@@ -9,64 +9,69 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from pathlib import Path
 
 from ib_platform.config import PaperUser, PlatformConfig
-from ib_platform.errors import GatewayError, LiveAccountError
+from ib_platform.gateway.browser_login import browser_login
 from ib_platform.gateway.health import SupervisorState
-from ib_platform.gateway.program import GatewayProgram, program_argv
+from ib_platform.gateway.keeper import LogIn, SessionKeeper
+from ib_platform.gateway.login_record import LoginRecord
+from ib_platform.gateway.program import GatewayProgram, ProgramCommand, program_command
 from ib_platform.health import GatewayHealth
 from ib_platform.health_server import serve_health
 from ib_platform.ibkr.certificate import ensure_certificate
-from ib_platform.ibkr.messages import SessionStatus
 from ib_platform.ibkr.pacing import Pace
 from ib_platform.ibkr.proof import PaperProof
-from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
+from ib_platform.ibkr.rest import GatewayClient
+from ib_platform.ibkr.session_machine import SessionMachine
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
-from ib_platform.states import PodState
 
 logger = logging.getLogger(__name__)
-TICKLE_EVERY = 50.0
-_INIT_EVERY = 5.0
-_LOGOUT_TIMEOUT = 3.0
-_POLL_SETTLED = 5.0
-_POLL_UNSETTLED = 1.0
-_PENALTY_PAUSE = 60.0
-_UNPROVEN = Judgement(
-    PodState.SSO_ONLY, "logged in, but the gateway has not said yet whether the login is paper"
-)
-
-
-def poll_pause(state: PodState) -> float:
-    """Seconds until the next look at the session."""
-    if state is PodState.AUTHENTICATED:
-        return _POLL_SETTLED
-    return _PENALTY_PAUSE if state is PodState.PENALTY else _POLL_UNSETTLED
 
 
 class Supervisor:
-    """One gateway program and its session. ``run`` until ``ask_to_stop``."""
+    """One gateway program and its session. ``run`` until ``ask_to_stop``.
+
+    A pod that is locked runs no program: there is nothing that it could do.
+    """
 
     def __init__(
-        self, config: PlatformConfig, user: PaperUser, config_file: Path, client: GatewayClient
+        self,
+        config: PlatformConfig,
+        user: PaperUser,
+        command: ProgramCommand,
+        client: GatewayClient,
+        log_in: LogIn,
+        *,
+        unlock_token: str = "",
     ) -> None:
+        paths = PodPaths(config.runtime.state_dir, user.name)
         self._user = user
-        self._health_port = user.gateway_health_port
-        self._stop_deadline = config.limits.shutdown_deadline
         self._client = client
+        self._stop_deadline = config.limits.shutdown_deadline
         self._program = GatewayProgram(
-            program_argv(config, user, config_file),
-            user.gateway_port,
-            port_deadline=config.limits.start_budget,
+            command, user.gateway_port, port_deadline=config.limits.start_budget
         )
         self._state = SupervisorState()
         self._stopping = asyncio.Event()
-        self._proof = PaperProof(user.account, user.name)
-        self._proof_pid: int | None = None
-        self._proven = False
-        self._next_tickle = self._next_init = 0.0
+        record = LoginRecord(paths.login_record)
+        self._machine = SessionMachine(
+            config.gateway.session,
+            record.load(user.username, unlock_token, time.time()),
+            time.monotonic(),
+        )
+        self._keeper = SessionKeeper(
+            self._machine,
+            client,
+            PaperProof(user.account, user.name),
+            record,
+            self._program,
+            log_in,
+            self._state,
+            stop_deadline=self._stop_deadline,
+        )
 
     def ask_to_stop(self) -> None:
         """End ``run`` in order; called by SIGTERM and SIGINT."""
@@ -78,9 +83,9 @@ class Supervisor:
         Raises:
             PlatformInUseError: the health port or the gateway port is taken.
         """
-        async with serve_health(self._health_port, self._state.probes(self._health)):
-            program = asyncio.create_task(self._program.keep_running(), name="program")
-            session = asyncio.create_task(self._keep_session(program), name="session")
+        async with serve_health(self._user.gateway_health_port, self._state.probes(self._health)):
+            program = asyncio.create_task(self._run_program(), name="program")
+            session = asyncio.create_task(self._keeper.keep(), name="session")
             stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
             try:
                 tasks = {program, session, stopping}
@@ -93,67 +98,31 @@ class Supervisor:
             finally:
                 await self._end((program, session, stopping))
 
-    def _health(self) -> GatewayHealth:
-        return self._state.health(self._user.name, self._program.pid, self._program.starts)
-
-    async def _keep_session(self, program: asyncio.Task[None]) -> None:
-        while True:
-            try:
-                judgement = await self._look()
-            except GatewayCallError as error:
-                judgement = judge_failure(error.status)
-            except LiveAccountError as error:
-                await self._refuse(error, program)
-                return
-            if self._state.update(judgement):
-                logger.info("session: %s: %s", judgement.state, judgement.reason)
-            if judgement.state in (PodState.DOWN, PodState.NO_SSO):
-                # The next login may be somebody else's.
-                self._forget_login()
-            await asyncio.sleep(poll_pause(judgement.state))
-
-    async def _look(self) -> Judgement:
-        """Read the session, and cure what one request can cure."""
-        now = asyncio.get_running_loop().time()
-        if self._state.judgement.state is PodState.PENALTY or now >= self._next_tickle:
-            # After a penalty the first try is one tickle (reference, section 2.3).
-            await self._client.tickle()
-            self._next_tickle = now + TICKLE_EVERY
-        status = await self._client.auth_status()
-        if self._program.pid != self._proof_pid:
-            self._forget_login()
-            self._proof_pid = self._program.pid
-        if _needs_initialising(status) and now >= self._next_init:
-            # No brokerage session for a login of which it is not known that it is paper.
-            if not await self._proof.login_is_paper(self._client, now):
-                return _UNPROVEN
-            self._next_init = now + _INIT_EVERY
-            status = status.merged_with(await self._client.ssodh_init())
-        if status.usable and not self._proven:
-            if not await self._proof.is_proven(self._client, now):
-                return _UNPROVEN
-            self._proven = True
-            logger.info("login of %s is proven to be paper", self._user.name)
-        return judge_status(status)
-
-    def _forget_login(self) -> None:
-        self._proof.forget()
-        self._proven = False
-        self._next_init = 0.0
-
-    async def _refuse(self, error: LiveAccountError, program: asyncio.Task[None]) -> None:
-        logger.critical("%s", error)
-        self._state.update(Judgement(PodState.REFUSED_LIVE, str(error)))
-        await self._logout()
-        program.cancel()
+    async def _run_program(self) -> None:
+        """Keep the program running until the session is locked: nobody may use it any more."""
+        if self._machine.history.lock is not None:
+            return
+        running = asyncio.create_task(self._program.keep_running(), name="gateway program")
+        locked = asyncio.create_task(self._keeper.locked.wait(), name="locked")
+        try:
+            await asyncio.wait({running, locked}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        finally:
+            for task in (running, locked):
+                task.cancel()
+            # What the program raised has been raised already.
+            await asyncio.gather(running, locked, return_exceptions=True)
         await self._program.stop(self._stop_deadline)
 
-    async def _logout(self) -> None:
-        try:
-            async with asyncio.timeout(_LOGOUT_TIMEOUT):
-                await self._client.logout()
-        except (GatewayError, TimeoutError) as error:
-            logger.warning("logout failed: %s", error)
+    def _health(self) -> GatewayHealth:
+        return self._state.health(
+            self._user.name,
+            self._machine,
+            program_pid=self._program.pid,
+            starts=self._program.starts,
+            penalty_until=self._client.pace.penalty_until,
+        )
 
     async def _end(self, tasks: tuple[asyncio.Task[object], ...]) -> None:
         for task in tasks:
@@ -161,36 +130,43 @@ class Supervisor:
         # What a task raised has been raised by run() already.
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._program.pid is not None:
-            await self._logout()
+            await self._keeper.log_out()
         await self._program.stop(self._stop_deadline)
         logger.info("gateway of %s stopped", self._user.name)
 
 
-def _needs_initialising(status: SessionStatus) -> bool:
-    """A login without a brokerage session. A gateway that has just been logged in says that it
-    is not connected either; without a login it answers 401 instead."""
-    return status.authenticated is False and status.connected is not None and not status.competing
-
-
-async def _supervise(config: PlatformConfig, user: PaperUser, config_file: Path) -> None:
+async def _supervise(
+    config: PlatformConfig, user: PaperUser, config_file: Path, unlock_token: str
+) -> None:
     paths = PodPaths(config.runtime.state_dir, user.name)
     ensure_certificate(paths.certificate, paths.private_key)
+    command = program_command(config, user, config_file)
     tls = client_ssl_context(paths.certificate)
-    async with GatewayClient(user.gateway_port, tls, pace=Pace(paths.pacing)) as client:
-        supervisor = Supervisor(config, user, config_file, client)
+    pacing = config.gateway.pacing
+    pace = Pace(
+        paths.pacing, share=pacing.supervisor_per_second, penalty_pause=pacing.penalty_pause
+    )
+    async with GatewayClient(user.gateway_port, tls, pace=pace) as client:
+        log_in = browser_login(config, user)
+        supervisor = Supervisor(config, user, command, client, log_in, unlock_token=unlock_token)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, supervisor.ask_to_stop)
         await supervisor.run()
 
 
-def run(config: PlatformConfig, paper_user: str, config_file: Path) -> None:
+def run(
+    config: PlatformConfig, paper_user: str, config_file: Path, *, unlock_token: str = ""
+) -> None:
     """Supervise the gateway of ``paper_user`` until SIGTERM or SIGINT; then log out, stop, return.
 
-    ``config_file`` is handed to the gateway program.
+    ``config_file`` is handed to the gateway program. ``unlock_token``: another one than that under
+    which the paper user was locked ends the lock.
 
     Raises:
-        ConfigurationError: no such paper user.
+        ConfigurationError: no such paper user, or IBKR's program is not where it should be.
+        MissingDependencyError: the gateway program is IBKR's, and there is no Java.
         PlatformInUseError: its gateway port or health port is taken.
     """
-    asyncio.run(_supervise(config, config.paper_user(paper_user), config_file))
+    user = config.paper_user(paper_user)
+    asyncio.run(_supervise(config, user, config_file, unlock_token))

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from ib_platform.config import PaperUser, PlatformConfig
-from ib_platform.gateway.supervisor import Supervisor, poll_pause
 from ib_platform.health import GatewayHealth
 from ib_platform.ibkr.rest import GatewayClient
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState
+from ib_platform_tests.gateway.supervised import supervisor_of
 from ib_platform_tests.ibkr.tiny_gateway import TinyGateway, logged_in, tiny_gateway
 from ib_platform_tests.pod_processes import (
     PodProcess,
@@ -164,20 +164,6 @@ def test_a_health_port_that_is_taken_ends_it_and_leaves_nothing(
             pass  # free: no program was left behind
 
 
-@pytest.mark.parametrize(
-    ("state", "seconds"),
-    [(PodState.AUTHENTICATED, 5), (PodState.DOWN, 1), (PodState.SSO_ONLY, 1)],
-)
-def test_it_looks_more_often_while_the_session_is_not_there(
-    state: PodState, seconds: float
-) -> None:
-    assert poll_pause(state) == seconds
-
-
-def test_a_penalty_pauses_all_requests() -> None:
-    assert poll_pause(PodState.PENALTY) >= 60
-
-
 @pytest.mark.parametrize("login_type", [1, 3])
 async def test_a_live_login_is_logged_out_at_once_and_never_retried(
     config: PlatformConfig, user: PaperUser, tmp_path: Path, login_type: int
@@ -187,7 +173,7 @@ async def test_a_live_login_is_logged_out_at_once_and_never_retried(
         live.answers = logged_in(login_type, False, "U1")
         tls = client_ssl_context(paths.certificate)
         async with GatewayClient(user.gateway_port, tls) as client:
-            supervisor = Supervisor(config, user, write_config(config, tmp_path), client)
+            supervisor = supervisor_of(config, user, tmp_path, client)
             running_supervisor = asyncio.create_task(supervisor.run())
 
             def refused() -> GatewayHealth | None:
@@ -254,7 +240,7 @@ async def _supervised(
     """Supervise a scripted gateway until the state is reached, then stop in order."""
     certificate = PodPaths(tmp_path, "alpha").certificate
     async with GatewayClient(user.gateway_port, client_ssl_context(certificate)) as client:
-        supervisor = Supervisor(config, user, write_config(config, tmp_path), client)
+        supervisor = supervisor_of(config, user, tmp_path, client)
         supervising = asyncio.create_task(supervisor.run())
 
         def reached() -> GatewayHealth | None:

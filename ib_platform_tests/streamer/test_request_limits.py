@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from ib_platform.config import PaperUser, PlatformConfig
-from ib_platform.gateway.supervisor import Supervisor
 from ib_platform.health import GatewayHealth, StreamerHealth
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.pacing import Pace
@@ -26,6 +25,7 @@ from ib_platform.simulator.pacing import Pacing, PacingParameters
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World
 from ib_platform.states import PodState
+from ib_platform_tests.gateway.supervised import supervisor_of
 from ib_platform_tests.pod_processes import health_of, running, write_config
 from ib_platform_tests.simulator.client import QUICK
 from ib_platform_tests.streamer.app_bench import CL, ES, assign_on_disk, streaming
@@ -73,7 +73,7 @@ class Drill:
         tls = client_ssl_context(self._paths.certificate)
         port = self.user.gateway_port
         async with GatewayClient(port, tls, pace=Pace(self._paths.pacing)) as client:
-            supervisor = Supervisor(self._config, self.user, self.file, client)
+            supervisor = supervisor_of(self._config, self.user, self.file.parent, client)
             running_supervisor = asyncio.create_task(supervisor.run())
             try:
                 await self.until(self.is_authenticated, "a supervised session")
