@@ -122,6 +122,22 @@ def gateway(config_file: Path | None, paper_user: str, unlock_token: str) -> Non
 
 
 @main.command()
+@_CONFIG
+@click.argument("paper_user")
+def unlock(config_file: Path | None, paper_user: str) -> None:
+    """Let PAPER_USER's pod log in again after it was LOCKED or REFUSED_LIVE.
+
+    Correct what was wrong first: username, password or account. The pod is started again.
+    """
+    from ib_platform.config import find_config
+    from ib_platform.fleet.local import LocalRuntime
+
+    config, file = load_config(config_file), find_config(config_file)
+    LocalRuntime(config, file).unlock(paper_user)
+    click.echo(f"pod {paper_user} has another unlock token and was started again")
+
+
+@main.command()
 @CONFIG_OPTION
 @_PAPER_USER
 @click.option("--out", type=_FILE, required=True, help="New capture, .jsonl or .jsonl.gz.")

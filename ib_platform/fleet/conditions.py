@@ -61,12 +61,15 @@ class Patience:
     """How long things may take: seconds, and ``unanswered`` health calls in a row.
 
     ``start_budget``: until a started pod answers, and until an authenticated one streams.
-    ``session_budget``: a session that is down. ``maintenance_budget`` and ``penalty_budget``: what
-    IBKR ends by itself. ``lag_limit``: age of the oldest record that waits for ClickHouse.
+    ``session_budget``: a streamer whose session is down beside a gateway that is well;
+    ``gateway_budget``: a gateway whose session is down and that raises no alarm about it.
+    ``maintenance_budget`` and ``penalty_budget``: what IBKR ends by itself. ``lag_limit``: age of
+    the oldest record that waits for ClickHouse.
     """
 
     start_budget: float = 45.0
     session_budget: float = 120.0
+    gateway_budget: float = 1000.0
     maintenance_budget: float = 6 * 3600.0
     penalty_budget: float = 3600.0
     lag_limit: float = 300.0

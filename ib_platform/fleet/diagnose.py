@@ -19,8 +19,9 @@ from ib_platform.fleet.remember import PASSES_BY_ITSELF, SESSION_DOWN, states_of
 from ib_platform.states import PodState
 
 LOCKED_OUT = {
-    PodState.LOCKED: "repeated login failures; check the credentials, then unlock",
-    PodState.REFUSED_LIVE: "the login is not provably a paper login; check the account",
+    PodState.LOCKED: "repeated login failures; check the credentials, then `ib-platform unlock`",
+    PodState.REFUSED_LIVE: "the login is not provably a paper login; check username and account, "
+    "then `ib-platform unlock`",
 }
 _COMPETING = "COMPETING: somebody else uses this login; the pod resumes when they end"
 _OVERDUE = {
@@ -67,7 +68,9 @@ def _locked_out(seen: PodObservation, memory: PodMemory) -> Finding | None:
     known = {*states_of(seen), memory.gateway.blocked, memory.streamer.blocked}
     for state, explanation in LOCKED_OUT.items():
         if state in known:
-            return Finding(Condition.NEEDS_A_PERSON, f"{state.value}: {explanation}")
+            said = seen.gateway_health.alarm if seen.gateway_health else None
+            text = f"{state.value}: {explanation}" + ("" if said is None else f" ({said})")
+            return Finding(Condition.NEEDS_A_PERSON, text)
     return None
 
 
@@ -132,8 +135,13 @@ def _passing_for(seen: PodObservation, memory: PodMemory, now: datetime) -> floa
 def _session_lost(
     seen: PodObservation, memory: PodMemory, now: datetime, patience: Patience
 ) -> Finding | None:
-    if _down_for(seen.gateway, memory.gateway, now) > patience.session_budget:
-        text = f"the session is {_words(seen)} for more than {patience.session_budget:.0f} s"
+    gateway = seen.gateway_health
+    if gateway is not None and gateway.alarm is not None and gateway.state in SESSION_DOWN:
+        text = f"{gateway.state.value}: {gateway.alarm} (the gateway goes on trying by itself)"
+        return Finding(Condition.NEEDS_A_PERSON, text)
+    # A supervisor that lives cures its session by itself, or says what keeps it from that.
+    if _down_for(seen.gateway, memory.gateway, now) > patience.gateway_budget:
+        text = f"the session is {_words(seen)} for more than {patience.gateway_budget:.0f} s"
         return Finding(Condition.SESSION_LOST, text, Remedy.RESTART_POD)
     # The gateway's session is well, so a new login would cure nothing. And before it was well the
     # streamer could not be: it has the whole budget from then on.
@@ -153,10 +161,12 @@ def _down_for(seen: ContainerState, memory: ContainerMemory, now: datetime) -> f
 
 
 def _gateway_well_for(seen: PodObservation, now: datetime) -> float:
-    """Seconds; infinite while the gateway does not say that its session is well."""
+    """Seconds; 0 while the gateway says that it is not, infinite while it says nothing."""
     health = seen.gateway_health
-    if health is None or health.state in SESSION_DOWN:
+    if health is None:
         return math.inf
+    if health.state in SESSION_DOWN:
+        return 0.0
     return (now - health.since).total_seconds()
 
 

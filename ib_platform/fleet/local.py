@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,6 +95,16 @@ class LocalRuntime:
             for container in STOP_ORDER:
                 self._stop(paper_user, container)
 
+    def unlock(self, paper_user: str) -> None:
+        user = self._config.paper_user(paper_user)
+        with self._lock(paper_user, "unlock"):
+            self._refuse_retired(paper_user)
+            token = self._paths(paper_user).unlock_token
+            token.write_text(f"{uuid.uuid4().hex}\n", encoding="utf-8")
+            for container in STOP_ORDER:
+                self._stop(paper_user, container)
+            self._start_missing(user)
+
     def stop(self, paper_user: str) -> list[str]:
         """Stop the pod without retiring it. One line per process that was ended.
 
@@ -156,7 +167,10 @@ class LocalRuntime:
             record = processes.read_record(path)
             if record is not None and processes.find(record) is not None:
                 continue
-            command = self._command_of(user, container, self._config_file)
+            command = [
+                *self._command_of(user, container, self._config_file),
+                *self._unlock_option(paths, container),
+            ]
             mark = self._mark(user.name, container)
             if (adopted := processes.adopt(command, mark)) is not None:
                 logger.warning("%s of %s: adopted pid %s", container, user.name, adopted.pid)
@@ -178,6 +192,11 @@ class LocalRuntime:
         )
         path.unlink(missing_ok=True)
         return None if line is None else f"{container.value} of {paper_user}: {line}"
+
+    def _unlock_option(self, paths: PodPaths, container: Container) -> list[str]:
+        if container is not Container.GATEWAY or not paths.unlock_token.exists():
+            return []
+        return ["--unlock-token", paths.unlock_token.read_text(encoding="utf-8").strip()]
 
     def _lock(self, paper_user: str, doing: str) -> PodLock:
         return PodLock(self._paths(paper_user), doing, self._lock_timeout)

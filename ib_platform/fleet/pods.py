@@ -136,5 +136,13 @@ class PodRuntime(Protocol):
             PlatformInUseError: somebody else is acting on the pod.
         """
 
+    def unlock(self, paper_user: str) -> None:
+        """Give the pod another unlock token and start it again: the login may be tried anew.
+
+        Raises:
+            PlatformInUseError: somebody else is acting on the pod.
+            PlatformError: the pod is retired; nothing was changed.
+        """
+
     def log_tail(self, paper_user: str, lines: int) -> str:
         """The last lines of each container's log, with a heading each."""

@@ -1,7 +1,7 @@
 """Jobs that act on the fleet: one op each, in the run's own process, launchable by hand.
 
-The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod and rebalance are for
-people. Whatever runs at the same time, the lock of a pod lets only one of them act.
+The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod, unlock_pod and
+rebalance are for people. Whatever runs at the same time, the lock of a pod lets only one of them act.
 """
 
 # No `from __future__ import annotations` here: Dagster reads an op's config class from its
@@ -60,6 +60,13 @@ class RetirePodConfig(dg.Config):
     reason: str = Field(default="by hand", description=_REASON)
 
 
+class UnlockPodConfig(dg.Config):
+    """The pod whose login may be tried again."""
+
+    paper_user: str = Field(description=_PAPER_USER)
+    reason: str = Field(default="by hand", description=_REASON)
+
+
 @dg.op
 def launch(context: dg.OpExecutionContext, config: LaunchPodConfig) -> None:
     """Start what is missing of one pod and wait until its streamer has a session."""
@@ -91,6 +98,16 @@ def retire(context: dg.OpExecutionContext, config: RetirePodConfig) -> None:
         fleet = open_fleet()
         context.log.info(f"retiring pod {config.paper_user}: {config.reason}")
         fleet.runtime.retire(config.paper_user)
+
+
+@dg.op
+def unlock(context: dg.OpExecutionContext, config: UnlockPodConfig) -> None:
+    """Give one pod another unlock token, start it again, wait until it has a session."""
+    with _failures():
+        fleet = open_fleet()
+        context.log.info(f"unlocking pod {config.paper_user}: {config.reason}")
+        fleet.runtime.unlock(config.paper_user)
+        _wait_until_settled(context, fleet, config.paper_user)
 
 
 @dg.op
@@ -183,6 +200,8 @@ def describe(seen: PodObservation) -> dict[str, str | int]:
     }
     if seen.gateway_health is not None:
         described["gateway_state"] = seen.gateway_health.state.value
+        if (alarm := seen.gateway_health.alarm) is not None:
+            described["alarm"] = alarm
     if (health := seen.streamer_health) is not None:
         described["streamer_state"] = f"{health.state.value}: {health.reason}"
         described["run_id"] = health.run_id
@@ -212,9 +231,18 @@ def retire_pod() -> None:
 
 
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
+def unlock_pod() -> None:
+    """Let the pod of one paper user log in again after it was LOCKED or REFUSED_LIVE.
+
+    Correct what was wrong first: username, password or account.
+    """
+    unlock()
+
+
+@dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
 def rebalance() -> None:
     """Write the next generation of the assignment, if the plan has changed."""
     write_plan()
 
 
-jobs = [launch_pod, restart_pod, retire_pod, rebalance]
+jobs = [launch_pod, restart_pod, retire_pod, unlock_pod, rebalance]

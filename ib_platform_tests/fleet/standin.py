@@ -83,6 +83,7 @@ if __name__ == "__main__":
     parser.add_argument("container")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--paper-user")
+    parser.add_argument("--unlock-token")
     options = parser.parse_args()
     state_dir = load_config(options.config).runtime.state_dir
     if _word(word_file(state_dir, options.paper_user, options.container)) == "child":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -251,10 +253,38 @@ def test_silence_within_the_start_budget_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("state", [PodState.DOWN, PodState.NO_SSO, PodState.SSO_ONLY])
-def test_a_session_that_stays_down_is_restarted_whole(state: PodState) -> None:
-    actions = history(every_five_seconds(pod(state, PodState.DOWN), 400))
-    # 120 s of patience, and again after each restart that changed nothing.
-    assert [(s, a.scope) for s, a in actions][:2] == [(125, Scope.POD), (255, Scope.POD)]
+def test_a_session_that_is_down_is_left_to_the_supervisor_that_owns_it(state: PodState) -> None:
+    assert history(every_five_seconds(pod(state, PodState.DOWN), 1000)) == []
+
+
+@pytest.mark.parametrize("state", [PodState.DOWN, PodState.NO_SSO, PodState.SSO_ONLY])
+def test_a_supervisor_that_neither_cures_nor_complains_is_restarted(state: PodState) -> None:
+    """It raises an alarm long before: one that does not is stuck."""
+    actions = history(every_five_seconds(pod(state, PodState.DOWN), 2100))
+    # Its whole budget, and again after the restart that changed nothing.
+    assert [(s, a.scope) for s, a in actions] == [(1005, Scope.POD), (2015, Scope.POD)]
+
+
+@pytest.mark.parametrize("state", [PodState.DOWN, PodState.NO_SSO, PodState.SSO_ONLY])
+def test_what_the_supervisor_cannot_cure_is_told_and_not_acted_on(state: PodState) -> None:
+    seen = pod(state, PodState.DOWN)
+    assert seen.gateway_health is not None
+    health = msgspec.structs.replace(seen.gateway_health, alarm="Chromium is not installed")
+    seen = replace(seen, gateway_health=health)
+    assert history(every_five_seconds(seen, 7200)) == []
+    (verdict,) = step(seen, 0).verdicts
+    assert verdict.condition is Condition.NEEDS_A_PERSON
+    assert f"{state.value}: Chromium is not installed" in verdict.text
+    assert verdict.alarm
+
+
+def test_a_lock_is_told_with_its_reason() -> None:
+    seen = pod(PodState.LOCKED)
+    assert seen.gateway_health is not None
+    health = msgspec.structs.replace(seen.gateway_health, alarm="3 logins in a row were refused")
+    (verdict,) = step(replace(seen, gateway_health=health), 0).verdicts
+    assert "ib-platform unlock" in verdict.text
+    assert "3 logins in a row were refused" in verdict.text
 
 
 def test_a_streamer_that_stays_down_beside_a_good_session_is_restarted_alone() -> None:

@@ -349,3 +349,37 @@ def test_the_pod_lock_is_not_inherited_by_the_pod(pods: Pods) -> None:
     seen = pods.wait_settled()
     files = [file.path for file in psutil.Process(seen.streamer.pid).open_files()]
     assert not any(name.endswith("pod.lock") for name in files)
+
+
+def _token(pods: Pods) -> str | None:
+    """What the gateway process of alpha was started with."""
+    pid = pods.observe().gateway.pid
+    assert pid is not None
+    command = psutil.Process(pid).cmdline()
+    return command[command.index("--unlock-token") + 1] if "--unlock-token" in command else None
+
+
+def test_unlocking_starts_the_pod_with_another_token_each_time(pods: Pods) -> None:
+    pods.runtime.launch("alpha")
+    before = pods.wait_settled()
+    assert _token(pods) is None
+    pods.runtime.unlock("alpha")
+    after = pods.wait_settled()
+    assert after.gateway.pid != before.gateway.pid
+    first = _token(pods)
+    assert first
+    pods.runtime.restart("alpha", Scope.POD)
+    pods.wait_settled()
+    assert _token(pods) == first, "a restart unlocks nothing"
+    pods.runtime.unlock("alpha")
+    pods.wait_settled()
+    assert _token(pods) not in (None, first)
+
+
+def test_unlocking_starts_a_pod_that_is_gone_but_not_a_retired_one(pods: Pods) -> None:
+    pods.runtime.unlock("alpha")
+    pods.wait_settled()
+    pods.runtime.retire("alpha")
+    with pytest.raises(PlatformError, match="retired"):
+        pods.runtime.unlock("alpha")
+    assert pods.processes_left() == []

@@ -20,7 +20,7 @@ from ib_platform.definitions import defs
 from ib_platform_tests.orchestration.specs import SNAPSHOT, UPDATE, as_json, describe
 
 PROJECT = Path(ib_platform.__file__).parents[1]
-FLEET_JOBS = {"launch_pod", "restart_pod", "retire_pod", "rebalance"}
+FLEET_JOBS = {"launch_pod", "restart_pod", "retire_pod", "unlock_pod", "rebalance"}
 
 
 @pytest.fixture(scope="module")

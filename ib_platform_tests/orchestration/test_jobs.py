@@ -109,6 +109,14 @@ def test_an_unknown_scope_is_refused_before_anything_happens() -> None:
         dg.validate_run_config(jobs.restart_pod, config)
 
 
+def test_unlock_starts_the_pod_with_another_token(pods: Pods, instance: dg.DagsterInstance) -> None:
+    pods.runtime.launch("alpha")
+    before = pods.wait_settled()
+    assert run(instance, jobs.unlock_pod, paper_user="alpha").success
+    assert pods.observe().gateway.pid != before.gateway.pid
+    assert pods.paths("alpha").unlock_token.read_text().strip()
+
+
 def test_retire_keeps_the_pod_stopped(pods: Pods, instance: dg.DagsterInstance) -> None:
     pods.runtime.launch("alpha")
     pods.wait_settled()
