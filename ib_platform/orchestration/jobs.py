@@ -1,7 +1,7 @@
 """Jobs that act on the fleet: one op each, in the run's own process, launchable by hand.
 
-The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod, unlock_pod and
-rebalance are for people. Whatever runs at the same time, the lock of a pod lets only one of them act.
+The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod, unlock_pod and rebalance
+are for people. Whatever runs at the same time, the lock of a pod lets only one of them act.
 """
 
 # No `from __future__ import annotations` here: Dagster reads an op's config class from its
