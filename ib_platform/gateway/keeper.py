@@ -118,7 +118,7 @@ class SessionKeeper:
                     await self._cure(action)
         except GatewayCallError as error:
             logger.info("%s", error)
-            machine.saw_failure(error.status, self._clock())
+            machine.saw_failure(error.status, self._clock(), error.body)
         except LiveAccountError as error:
             logger.critical("%s", error)
             machine.saw_live_login(str(error), self._wall())

@@ -17,6 +17,9 @@ from ib_platform.states import Cause, PodState
 PAPER_LOGIN = 2
 """``LOGIN_TYPE`` of ``sso/validate``: 1 is a live login, 2 a paper login."""
 
+ACCESS_DENIED = "Access Denied"
+"""What the gateway answers to an address that ``ips.allow`` does not name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -60,10 +63,20 @@ def judge_status(status: SessionStatus) -> Judgement:
     return Judgement(PodState.SSO_ONLY, f"logged in, {linked}, but not authenticated{tail}")
 
 
-def judge_failure(http_status: int | None) -> Judgement:
-    """State that a failed REST call proves. ``http_status`` None: nobody answered."""
+def judge_failure(http_status: int | None, body: str = "") -> Judgement:
+    """State that a failed REST call proves. ``http_status`` None: nobody answered.
+
+    A gateway that does not let us in says so in ``body``, with a status that nobody has documented.
+    """
     if http_status is None:
         return Judgement(PodState.DOWN, "the gateway does not answer")
+    if ACCESS_DENIED.lower() in body.lower():
+        return Judgement(
+            PodState.DOWN,
+            f"the gateway answers {ACCESS_DENIED!r}: ips.allow in its conf.yaml lacks this "
+            "machine's address. A gateway that the platform starts allows 127.0.0.1: is this one "
+            "another program's?",
+        )
     if http_status == 401:
         return Judgement(PodState.NO_SSO, "nobody is logged in at the gateway (401)")
     if http_status == 429:

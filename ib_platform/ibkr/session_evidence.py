@@ -78,13 +78,13 @@ class SessionEvidence:
     def saw_tickle(self, now: float) -> None:
         self._next_tickle = now + TICKLE_EVERY
 
-    def saw_failure(self, http_status: int | None, now: float) -> None:
+    def saw_failure(self, http_status: int | None, now: float, body: str = "") -> None:
         """A call for the state has failed; ``http_status`` None: nobody answered. One failure of a
         session that was well may be a slip: it is asked again first."""
         if self.judgement.state is PodState.AUTHENTICATED and not self._slipped:
             self._slipped, self._next_look = True, now + _ASK_AGAIN
             return
-        judged = judge_failure(http_status)
+        judged = judge_failure(http_status, body)
         if judged.state is PodState.DOWN and self.judgement.state is PodState.STARTING:
             judged = Judgement(PodState.STARTING, "the gateway program does not answer yet")
         if judged.state is PodState.NO_SSO:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ib_platform.config import PaperUser, PlatformConfig
+from ib_platform.gateway.keeper import LogIn
 from ib_platform.gateway.program import program_command
 from ib_platform.gateway.supervisor import Supervisor
 from ib_platform.ibkr.login_outcome import LoginOutcome, LoginResult
@@ -31,7 +32,7 @@ def supervisor_of(
     user: PaperUser,
     folder: Path,
     client: GatewayClient,
-    logins: ScriptedLogins | None = None,
+    logins: LogIn | None = None,
     *,
     unlock_token: str = "",
 ) -> Supervisor:

@@ -59,6 +59,13 @@ def test_failures(status: int | None, state: PodState) -> None:
     assert judge_failure(status).state is state
 
 
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_gateway_that_does_not_let_us_in_is_diagnosed_by_its_words(status: int) -> None:
+    judgement = judge_failure(status, "<html>Access denied</html>")
+    assert judgement.state is PodState.DOWN
+    assert "ips.allow" in judgement.reason
+
+
 @pytest.mark.parametrize(
     ("state", "cause"),
     [
