@@ -20,9 +20,10 @@ from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
 from ib_platform_tests.budgets import print_budgets
 from ib_platform_tests.figures import figures, print_figures
+from ib_platform_tests.secret_watch import no_secret_leaks
 from ib_platform_tests.warehouse.server import EmbeddedServer
 
-__all__ = ["figures"]
+__all__ = ["figures", "no_secret_leaks"]
 
 SERVER_VARIABLE = "IB_PLATFORM_TEST_CLICKHOUSE_URL"
 

@@ -16,6 +16,7 @@ import psutil
 
 from ib_platform.config import PlatformConfig, dump_config
 from ib_platform.health import GatewayHealth, StreamerHealth
+from ib_platform_tests.secret_watch import WATCH
 from ib_platform_tests.support import wait_until
 
 Health = TypeVar("Health", GatewayHealth, StreamerHealth)
@@ -34,7 +35,9 @@ def http_get(port: int, path: str, method: str = "GET") -> tuple[int, bytes] | N
     try:
         connection.request(method, path)
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        body = answer.read()
+        WATCH.look(body, f"the answer of {path} at port {port}")
+        return answer.status, body
     except (ConnectionError, http.client.HTTPException, TimeoutError):
         return None
     finally:
@@ -70,6 +73,8 @@ class PodProcess:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it and return its exit code."""
+        if self.process.poll() is None:
+            WATCH.look_at_arguments(psutil.Process(self.pid))
         self.process.send_signal(number)
         return self.process.wait(60)
 
@@ -90,6 +95,7 @@ def running(
         raise
     finally:
         if process.process.poll() is None:
+            WATCH.look_at_arguments(psutil.Process(process.pid))
             children = process.children()
             process.process.kill()
             process.process.wait(30)

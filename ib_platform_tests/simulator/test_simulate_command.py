@@ -216,6 +216,7 @@ def test_a_killed_simulator_leaves_a_note_that_nobody_believes(tmp_path: Path) -
         running.process.returncode = 0
 
 
+@pytest.mark.prints_simulated_passwords
 def test_the_built_in_paper_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IB_PLATFORM_CONFIG", raising=False)
