@@ -55,6 +55,11 @@ class PodPaths:
         return self.folder / "pacing.json"
 
     @property
+    def login_failures(self) -> Path:
+        """Pictures and texts of the login page, of logins that failed."""
+        return self.folder / "login_failures"
+
+    @property
     def simulator_control(self) -> Path:
         """JSON with port and pid of a running simulator's control endpoint."""
         return self.folder / "simulator.json"

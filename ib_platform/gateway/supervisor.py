@@ -10,12 +10,14 @@ import asyncio
 import logging
 import signal
 import time
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ib_platform.config import PaperUser, PlatformConfig
-from ib_platform.gateway.browser_login import browser_login
 from ib_platform.gateway.health import SupervisorState
 from ib_platform.gateway.keeper import LogIn, SessionKeeper
+from ib_platform.gateway.login import log_in
 from ib_platform.gateway.login_record import LoginRecord
 from ib_platform.gateway.program import GatewayProgram, ProgramCommand, program_command
 from ib_platform.health import GatewayHealth
@@ -147,8 +149,8 @@ async def _supervise(
         paths.pacing, share=pacing.supervisor_per_second, penalty_pause=pacing.penalty_pause
     )
     async with GatewayClient(user.gateway_port, tls, pace=pace) as client:
-        log_in = browser_login(config, user)
-        supervisor = Supervisor(config, user, command, client, log_in, unlock_token=unlock_token)
+        login = partial(log_in, user, config.gateway.login, paths, now=lambda: datetime.now(UTC))
+        supervisor = Supervisor(config, user, command, client, login, unlock_token=unlock_token)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, supervisor.ask_to_stop)

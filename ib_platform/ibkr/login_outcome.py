@@ -1,4 +1,7 @@
-"""What one try to log in through the page came to. PURE: facts, from which others decide."""
+"""What a login in the browser has come to, and what the words of the page mean. PURE.
+
+The texts stand in ``ibkr_web_api.md`` section 1.3.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,19 @@ from pathlib import Path
 
 
 class LoginOutcome(StrEnum):
-    """``submitted`` proves nothing: only ``auth/status`` tells whether a session has begun."""
+    """A fact about one attempt. What to do about it is decided elsewhere.
+
+    SUBMITTED: the page says success, which proves nothing: only ``auth/status`` does.
+    REJECTED: the page does not know this username with this password.
+    WRONG_MODE: the page wants the other position of its live/paper switch.
+    SECOND_FACTOR: the page asks for a code, a notification or a device. No paper user is asked.
+    REFUSED: any other error text, like a locked user, or ``failed``.
+    PAGE_CHANGED: a page came, and something that a login needs is not on it.
+    PAGE_HANGS: no page came, or no answer to the click, in time; also HTTP 5xx instead of a page.
+    NOT_REACHED: no connection to the gateway, or one that presents another certificate.
+    NO_BROWSER: there is no Chromium or no driver for it, it did not start, or it died.
+    NO_CREDENTIALS: the username or password cannot be read.
+    """
 
     SUBMITTED = "submitted"
     REJECTED = "rejected"
@@ -24,8 +39,33 @@ class LoginOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """``detail``: words for people, without secrets. ``evidence``: a picture of the page."""
+    """``detail``: words for people, without secrets. ``evidence``: text file about the page as it
+    was, None = there was no page or nothing is kept; a picture of the same name lies beside it."""
 
     outcome: LoginOutcome
-    detail: str = ""
+    detail: str
     evidence: Path | None = None
+
+
+def outcome_of_error(text: str) -> LoginOutcome:
+    """What an error text of the page means; case and spacing do not matter."""
+    words = _normal(text)
+    if "invalid username password combination" in words:
+        return LoginOutcome.REJECTED
+    if "please select the correct login mode" in words:
+        return LoginOutcome.WRONG_MODE
+    return LoginOutcome.REFUSED
+
+
+def says_paper_user_in_live_mode(text: str) -> bool:
+    """Whether the page says that a paper user was typed in while its switch stood on live.
+
+    Only then may the switch be moved away from what looks like paper: the reverse message comes
+    for a live user, and moving the switch would log that user in for real trading.
+    """
+    words = _normal(text)
+    return "selected the live account mode" in words and "is a paper trading user" in words
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.lower().split())

@@ -1,0 +1,168 @@
+"""Pods for tests of the browser login: a paper user with a password file, its gateway, its pages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from aiohttp import web
+
+from ib_platform.config import PaperUser
+from ib_platform.config_gateway import BrowserLogin, Credentials, Locators
+from ib_platform.gateway.login import log_in
+from ib_platform.ibkr.certificate import ensure_certificate
+from ib_platform.ibkr.login_outcome import LoginResult
+from ib_platform.ibkr.tls import server_ssl_context
+from ib_platform.paths import PodPaths
+from ib_platform.simulator.app import gateway_listening
+from ib_platform.simulator.behaviour import Behaviour
+from ib_platform.simulator.faces import GatewayFace
+from ib_platform.simulator.world import World
+from ib_platform_tests.ports import free_port
+from ib_platform_tests.simulator.login_client import PASSWORD, USERS, logged_out
+
+NOW = datetime(2026, 11, 25, 14, 30, 15, 123456, tzinfo=UTC)
+PATIENT = BrowserLogin(page_timeout=60, step_timeout=60)
+"""For logins that get an answer: no test depends on how fast it comes."""
+HASTY = BrowserLogin(page_timeout=4, step_timeout=4)
+"""For logins that get none."""
+
+
+@dataclass(frozen=True)
+class LoginPod:
+    """A paper user whose password lies in a file, and where its gateway is expected."""
+
+    user: PaperUser
+    paths: PodPaths
+
+    async def log_in(
+        self,
+        settings: BrowserLogin = PATIENT,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        now: datetime = NOW,
+        **locators: str,
+    ) -> LoginResult:
+        """``password``: replaces what is in the file. ``locators``: differ from the defaults."""
+        user = self.user.model_copy(update={} if username is None else {"username": username})
+        if password is not None:
+            self.password_file.write_text(password)
+        chosen = settings.model_copy(update={"locators": Locators(**locators)})
+        return await log_in(user, chosen, self.paths, now=lambda: now)
+
+    @property
+    def password_file(self) -> Path:
+        assert self.user.credentials is not None
+        assert self.user.credentials.password_file is not None
+        return self.user.credentials.password_file
+
+    @property
+    def failures(self) -> list[str]:
+        folder = self.paths.login_failures
+        return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
+
+
+def login_pod(folder: Path, port: int | None = None) -> LoginPod:
+    """The pod ``alpha`` of papera01; its certificate is made."""
+    paths = PodPaths(folder / "state", "alpha")
+    ensure_certificate(paths.certificate, paths.private_key)
+    password_file = folder / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(PASSWORD)
+    user = PaperUser(
+        name="alpha",
+        username="papera01",
+        account="DU1000001",
+        gateway_port=port or free_port(),
+        gateway_health_port=free_port(),
+        health_port=free_port(),
+        credentials=Credentials(password_file=password_file),
+    )
+    return LoginPod(user, paths)
+
+
+@asynccontextmanager
+async def simulated_pod(
+    folder: Path, behaviour: Behaviour | None = None
+) -> AsyncIterator[tuple[LoginPod, GatewayFace]]:
+    """A pod whose gateway is the simulator, listening; nobody is logged in."""
+    pod = login_pod(folder)
+    face = GatewayFace(World(USERS, seed=7, behaviour=behaviour or logged_out()), USERS[0])
+    async with gateway_listening(
+        face,
+        certificate=pod.paths.certificate,
+        private_key=pod.paths.private_key,
+        port=pod.user.gateway_port,
+    ):
+        yield pod, face
+
+
+@asynccontextmanager
+async def pod_with_page(folder: Path, html: str, status: int = 200) -> AsyncIterator[LoginPod]:
+    """A pod whose gateway answers every request with this page."""
+    pod = login_pod(folder)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=html, status=status, content_type="text/html")
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        tls = server_ssl_context(pod.paths.certificate, pod.paths.private_key)
+        await web.TCPSite(runner, "127.0.0.1", pod.user.gateway_port, ssl_context=tls).start()
+        yield pod
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def silent_listener(port: int) -> AsyncIterator[asyncio.Event]:
+    """Accepts connections and says nothing. The event: somebody has connected."""
+    connected = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        try:
+            while await reader.read(4096):
+                pass
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", port)
+    async with server:
+        yield connected
+
+
+def browser_processes() -> list[psutil.Process]:
+    """Drivers and Chromiums among the descendants of this process, zombies too."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.name() in ("node", "chromium", "chrome_crashpad"):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def form(script: str = "", *, extra: str = "", busy: bool = False) -> str:
+    """A page with a login form of the third generation; ``script`` is run by its button."""
+    ready = "while (true) {}" if busy else ""
+    return f"""<!DOCTYPE html><title>Login</title><body class="login">
+<input id="xyz-field-username" name="username"><input type="password" name="password">
+{extra}<button type="submit" onclick="{script}">Log in</button><p class="xyz-errormessage"></p>
+<script>{ready}
+function say(text) {{ document.querySelector(".xyz-errormessage").textContent = text; }}
+</script></body>"""
+
+
