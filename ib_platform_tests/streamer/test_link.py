@@ -19,13 +19,13 @@ from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.contract_facts import ContractRow
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
 from ib_platform.streamer.journal import MOST_WAITING, cause_of_refusal
 from ib_platform.streamer.link import Intake
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.records import RecordKind, decode_event
-from ib_platform.streamer.resolution import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.tracker import Tracker
 from ib_platform_tests.ports import free_port
@@ -48,7 +48,16 @@ HEALTH = StreamerHealth(
     contracts={},
 )
 ROW = ContractRow(
-    "CL.NYMEX.front", 7, "CL", "NYMEX", "always_open", date(2026, 12, 1), None, None, AT
+    "CL.NYMEX.front",
+    7,
+    "CL",
+    "NYMEX",
+    "always_open",
+    date(2026, 12, 1),
+    None,
+    None,
+    AT,
+    date(2026, 11, 24),
 )
 
 
