@@ -191,6 +191,28 @@ def compact(config_file: Path | None, trade_date: str | None) -> None:
 
 @main.command()
 @_CONFIG
+@click.option("--ntp-server", help="Time server for the clock; else pool.ntp.org.")
+@click.option("--json", "as_machine_text", is_flag=True, help="Print JSON instead of a table.")
+def doctor(config_file: Path | None, ntp_server: str | None, as_machine_text: bool) -> None:
+    """Check this machine and the configuration, and explain each finding.
+
+    Asks nothing of a gateway. Exit code 1 when there is a problem; warnings do not count.
+    """
+    from rich.console import Console
+
+    from ib_platform.doctor.app import as_json, diagnose, exit_code, show
+    from ib_platform.doctor.clock import NTP_SERVER
+
+    findings = diagnose(config_file, ntp_server or NTP_SERVER)
+    if as_machine_text:
+        click.echo(as_json(findings))
+    else:
+        show(findings, Console())
+    sys.exit(exit_code(findings))
+
+
+@main.command()
+@_CONFIG
 def stop(config_file: Path | None) -> None:
     """Stop exactly the pods and the demo that were started with this configuration."""
     from ib_platform.demo.stop import stop_everything

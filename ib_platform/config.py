@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
 from ib_platform.config_gateway import Gateway, Section, SimulatedGateway
-from ib_platform.config_sections import ClickHouse, Contract, Limits, PaperUser, Runtime
+from ib_platform.config_sections import ClickHouse, Contract, Limits, PaperUser, Roll, Runtime
 from ib_platform.errors import ConfigurationError
 
 CONFIG_VARIABLE = "IB_PLATFORM_CONFIG"
@@ -100,6 +100,11 @@ class PlatformConfig(BaseSettings):
                 return contract
         known = ", ".join(key for contract in self.contracts for key in contract.keys)
         raise ConfigurationError(f"no contract {key!r} in the configuration; known: {known}")
+
+    def roll_of(self, key: str) -> Roll:
+        """The roll rule of the contract ``key``. An assignment may still hold a key that the
+        configuration has no longer: then the default."""
+        return next((c.roll for c in self.contracts if key in c.keys), Roll())
 
 
 def _refuse_repeats(section: str, what: str, values: Iterable[str]) -> None:

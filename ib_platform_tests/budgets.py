@@ -16,6 +16,7 @@ BUDGETS = {
     "(top)": 30,
     "conformance": 260,
     "demo": 30,
+    "doctor": 90,
     "e2e": 520,
     "faults": 100,
     "fleet": 90,

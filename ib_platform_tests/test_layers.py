@@ -37,13 +37,14 @@ ALLOWED: dict[str, set[str]] = {
     "simulator": {"ibkr", "marketdata"} | BASE,
     "recorder": {"ibkr", "marketdata"} | BASE,
     "fleet": {"marketdata"} | BASE,
+    "doctor": {"fleet", "gateway", "ibkr", "warehouse", "marketdata"} | BASE,
     "orchestration": {"fleet", "warehouse", "marketdata"} | BASE,
     "definitions": {"orchestration"},
 }
 """What each layer may import of ours, besides itself. ``cli`` and ``demo`` may import all."""
 
 USE_DAGSTER = {"orchestration", "definitions"}
-POD_PROCESSES = ("gateway", "streamer", "simulator", "recorder")
+POD_PROCESSES = ("gateway", "streamer", "simulator", "recorder", "doctor")
 PURE = ("marketdata",)
 FLEET_PURE = (
     "conditions",

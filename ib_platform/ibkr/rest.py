@@ -8,10 +8,10 @@ cookie or session id.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -20,11 +20,15 @@ from ib_platform.errors import GatewayError
 from ib_platform.ibkr.messages import SessionStatus, session_status
 from ib_platform.ibkr.pacing import TICKLE, VALIDATE, Pace, PenaltyError
 from ib_platform.ibkr.session import Accounts, OneUser, SsoValidation
+from ib_platform.marketdata.contract_details import ContractDetails, details_of
 from ib_platform.marketdata.contracts import FutureMonth, decode_futures
+from ib_platform.marketdata.schedule import TradingDay, decode_schedule
+from ib_platform.marketdata.volumes import VOLUME_FIELDS, decode_volumes
 
 REQUEST_TIMEOUT = 10.0
 _SHORT_BODY = 200
 _NO_SESSION = "no session"
+_Answer = TypeVar("_Answer")
 
 
 class GatewayCallError(GatewayError):
@@ -158,12 +162,8 @@ class GatewayClient:
 
     async def futures(self, symbols: Iterable[str]) -> dict[str, tuple[FutureMonth, ...]]:
         """All futures of the symbols that have not expired, by symbol."""
-        path, query = "/trsrv/futures", {"symbols": ",".join(sorted(set(symbols)))}
-        body = await self._call("GET", path, params=query)
-        try:
-            return decode_futures(body)
-        except ValueError as error:
-            raise GatewayCallError("GET", path, 200, str(error)) from error
+        query = {"symbols": ",".join(sorted(set(symbols)))}
+        return await self._read("/trsrv/futures", query, decode_futures)
 
     async def contract_info(self, conid: int) -> ContractInfo:
         answer = await self._object("GET", f"/iserver/contract/{conid}/info")
@@ -270,6 +270,33 @@ class GatewayClient:
             text = body.decode("utf-8", "replace").strip()
             raise GatewayCallError(method, path, response.status, text)
         return body
+
+    async def contract_details(self, conid: int) -> ContractDetails:
+        """Exchange, multiplier, tick and delivery month of a contract."""
+        return details_of(await self._object("GET", f"/iserver/contract/{conid}/info-and-rules"))
+
+    async def sessions(self, conid: int, exchange: str) -> tuple[TradingDay, ...]:
+        """Trading hours of the coming days. GatewayCallError too when they cannot be read."""
+        query = {"conid": str(conid), "exchange": exchange}
+        return await self._read("/contract/trading-schedule", query, decode_schedule)
+
+    async def volumes(self, conids: Iterable[int]) -> dict[int, int]:
+        """Contracts traded, by conid, as far as they have arrived: ask again for the others.
+
+        The session must have asked for its ``accounts`` before.
+        """
+        fields = ",".join(VOLUME_FIELDS)
+        query = {"conids": ",".join(map(str, conids)), "fields": fields}
+        return await self._read("/iserver/marketdata/snapshot", query, decode_volumes)
+
+    async def _read(
+        self, path: str, query: Mapping[str, str], decode: Callable[[bytes], _Answer]
+    ) -> _Answer:
+        body = await self._call("GET", path, params=query)
+        try:
+            return decode(body)
+        except ValueError as error:
+            raise GatewayCallError("GET", path, 200, str(error)) from error
 
 
 def _number(value: object) -> float | None:

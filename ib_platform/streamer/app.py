@@ -36,6 +36,7 @@ from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.resolution import ContractDesk
+from ib_platform.streamer.rolls import RollMemory, rolls_path
 from ib_platform.streamer.spool import Spool, new_run_id
 from ib_platform.streamer.stamps import watch_clocks
 from ib_platform.streamer.subscriptions import Subscriptions
@@ -71,7 +72,13 @@ class Streamer:
         self._state = StreamerState(spool, loader, self._watcher, tracker)
         self._subscriptions = Subscriptions(user.account)
         self._rows = RowWriter(config.clickhouse, config.limits.heartbeat_every)
-        self._desk = ContractDesk(tracker, self._subscriptions, self._rows.contract)
+        self._desk = ContractDesk(
+            tracker,
+            self._subscriptions,
+            self._rows.contract,
+            roll_of=config.roll_of,
+            rolls=RollMemory(rolls_path(paths)),
+        )
         self._stopping = asyncio.Event()
         pacing = config.gateway.pacing
         self._pace = Pace(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.paths import PodPaths
+from ib_platform.streamer.durable_json import replace_json
 from ib_platform.warehouse.assignments import newest_assignment
 from ib_platform.warehouse.connect import Client, connect, kind_of_error, warehouse_errors
 
@@ -56,13 +56,7 @@ def copy_path(paths: PodPaths) -> Path:
 
 def save_copy(file: Path, assignment: Assignment) -> None:
     """Replace the copy atomically. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("wb") as stream:
-        stream.write(msgspec.json.encode(assignment))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    replace_json(file, assignment)
 
 
 def load_copy(file: Path) -> Assignment | None:

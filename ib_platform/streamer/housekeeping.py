@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
 from ib_platform.health import StreamerHealth
-from ib_platform.streamer.resolution import ContractRow
+from ib_platform.streamer.contract_facts import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect, warehouse_errors
 
@@ -61,6 +61,16 @@ def contracts_table(rows: Sequence[ContractRow]) -> pyarrow.Table:
             ("last_trade_date", "date32", [row.last_trade_date for row in rows]),
             ("multiplier", "float64", [row.multiplier for row in rows]),
             ("resolved_at", "timestamp", [_milliseconds(row.resolved_at) for row in rows]),
+            ("trade_date", "date32", [row.trade_date for row in rows]),
+            ("tick", "decimal", [row.tick for row in rows]),
+            (
+                "schedule_known_at",
+                "timestamp",
+                [row.schedule_known_at and _milliseconds(row.schedule_known_at) for row in rows],
+            ),
+            ("schedule_dates", "dates", [[day.day for day in row.schedule] for row in rows]),
+            ("schedule_opens", "instants", [[day.opens for day in row.schedule] for row in rows]),
+            ("schedule_closes", "instants", [[day.closes for day in row.schedule] for row in rows]),
         ]
     )
 
@@ -73,7 +83,12 @@ def _table(columns: Sequence[tuple[str, str, list[Any]]]) -> pyarrow.Table:
     # Arrow, like all inserts: Client.insert would import numpy and pandas for a row every 5 s.
     import pyarrow
 
-    kinds = {"timestamp": pyarrow.timestamp("ms", tz="UTC")}
+    kinds = {
+        "timestamp": pyarrow.timestamp("ms", tz="UTC"),
+        "decimal": pyarrow.decimal128(18, 9),
+        "dates": pyarrow.list_(pyarrow.date32()),
+        "instants": pyarrow.list_(pyarrow.timestamp("s", tz="UTC")),
+    }
     arrays = [
         pyarrow.array(values, kinds.get(kind) or getattr(pyarrow, kind)())
         for _, kind, values in columns

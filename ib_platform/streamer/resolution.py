@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from http import HTTPStatus
 
+from ib_platform.config_sections import Roll
 from ib_platform.errors import ConfigurationError
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.marketdata.calendar import CalendarName, trade_date_of
-from ib_platform.marketdata.contracts import ContractKey, FutureMonth, choose_month
+from ib_platform.marketdata.contracts import (
+    ContractKey,
+    FutureMonth,
+    choose_month,
+    delivery_note,
+    require_exchange,
+)
 from ib_platform.streamer.assignment import Assignment
+from ib_platform.streamer.contract_facts import ContractFacts, ContractRow, Resolved
+from ib_platform.streamer.front_months import FrontMonths
+from ib_platform.streamer.rolls import RollMemory
 from ib_platform.streamer.subscriptions import Subscriptions
 from ib_platform.streamer.tracker import Tracker
 
@@ -20,21 +29,6 @@ logger = logging.getLogger(__name__)
 _AGAIN_AFTER = 60.0
 _AFTER_FAILURE = 2.0
 _AFTER_PENALTY = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ContractRow:
-    """A row of the table ``contracts``; ``multiplier`` None = IBKR did not say."""
-
-    contract: str
-    conid: int
-    symbol: str
-    exchange: str
-    calendar: str
-    expiry: date
-    last_trade_date: date | None
-    multiplier: float | None
-    resolved_at: datetime
 
 
 class ContractDesk:
@@ -45,12 +39,22 @@ class ContractDesk:
         tracker: Tracker,
         subscriptions: Subscriptions,
         report: Callable[[ContractRow], None],
+        *,
+        roll_of: Callable[[str], Roll] = lambda _: Roll(),
+        rolls: RollMemory | None = None,
     ) -> None:
-        """``report`` takes a row for each contract that was resolved; it must not block."""
+        """``report`` takes a row for each contract that was resolved; it must not block.
+        ``roll_of`` gives the roll rule of a contract key, whether it is configured or not."""
         self._tracker = tracker
         self._subscriptions = subscriptions
-        self._report = report
+        self._fronts = FrontMonths(roll_of, rolls or RollMemory())
+        self._facts = ContractFacts(report, tracker.hours_differ)
         self._followed: tuple[Assignment | None, date] | None = None
+        self._calendars: dict[str, CalendarName] = {}
+        self._waiting: list[ContractKey] = []
+        self._futures: dict[str, tuple[FutureMonth, ...]] = {}
+        self._taken: dict[int, str] = {}
+        self._noted: set[str] = set()
         self._try_again_at: float | None = None
         self._not_before = 0.0
 
@@ -60,7 +64,9 @@ class ContractDesk:
         """Take the assignment, if it or the trade date is new, and resolve its contracts.
 
         ``now``: monotonic seconds. A contract that cannot be resolved is NO_DATA with the reason
-        and is tried again a minute later; the others stream.
+        and is tried again a minute later; the others stream. A contract that rolls by volume keeps
+        its conid until the volumes are known; a few calls later it is decided. Trading hours are
+        asked for by calls after that, one at a time.
 
         Raises:
             GatewayCallError: the gateway did not answer. Calls during the next seconds (a minute
@@ -68,49 +74,74 @@ class ContractDesk:
         """
         if now < self._not_before:
             return
-        wanted = (assignment, trade_date_of(at))
+        today = trade_date_of(at)
         due = self._try_again_at is not None and now >= self._try_again_at
-        if wanted == self._followed and not due:
-            return
-        calendars = assignment.calendars if assignment is not None else {}
-        self._tracker.assign(calendars, now)
-        self._subscriptions.desire(self._conids())
-        if calendars:
-            try:
-                await self._resolve(calendars, client, now, wanted[1])
-            except GatewayCallError as error:
-                too_many = error.status == HTTPStatus.TOO_MANY_REQUESTS
-                self._not_before = now + (_AFTER_PENALTY if too_many else _AFTER_FAILURE)
-                raise
-        else:
-            self._try_again_at = None
-        self._followed = wanted
-        self._subscriptions.desire(self._conids())
+        try:
+            if (assignment, today) != self._followed or due:
+                await self._begin(assignment, client, now, today)
+                self._followed = (assignment, today)
+            elif self._waiting:
+                await self._fronts.ask(client, today, now)
+                await self._resolve(client, now, today)
+            else:
+                await self._facts.complete(client, now, at)
+        except GatewayCallError as error:
+            too_many = error.status == HTTPStatus.TOO_MANY_REQUESTS
+            self._not_before = now + (_AFTER_PENALTY if too_many else _AFTER_FAILURE)
+            raise
+        finally:
+            self._subscriptions.desire(self._conids())
 
-    async def _resolve(
-        self, calendars: dict[str, CalendarName], client: GatewayClient, now: float, today: date
+    async def _begin(
+        self, assignment: Assignment | None, client: GatewayClient, now: float, today: date
     ) -> None:
-        keys = {key: self._parsed(key) for key in calendars}
-        symbols = {parsed.symbol for parsed in keys.values() if parsed is not None}
-        futures = await client.futures(symbols) if symbols else {}
+        self._followed = None
+        self._calendars = assignment.calendars if assignment is not None else {}
+        self._tracker.assign(self._calendars, now)
+        self._facts.keep_only(self._calendars)
         self._try_again_at = None
-        taken: dict[int, str] = {}
-        for key, parsed in keys.items():
-            if parsed is None:
-                continue
-            try:
-                month = choose_month(parsed, futures, today)
-                _require_different(taken.setdefault(month.conid, key), key, month)
-            except ConfigurationError as error:
-                logger.error("%s", error)
-                self._tracker.unresolvable(key, str(error))
-                self._try_again_at = now + _AGAIN_AFTER
-                continue
-            if self._tracker.contracts[key].conid != month.conid:
-                logger.info("contract %s is conid %d (%s)", key, month.conid, month.expiration)
-                self._tracker.resolved(key, month.conid, now)
-                await self._report_row(key, parsed, month, calendars[key], client)
-            self._tracker.contracts[key].problem = None
+        self._taken = {}
+        parsed = [self._parsed(key) for key in self._calendars]
+        self._waiting = [key for key in parsed if key is not None]
+        if not self._waiting:
+            return
+        self._futures = await client.futures({key.symbol for key in self._waiting})
+        self._fronts.begin(self._waiting, self._futures, today, now)
+        await self._resolve(client, now, today)
+
+    async def _resolve(self, client: GatewayClient, now: float, today: date) -> None:
+        """Resolve every contract that waits for nothing more."""
+        ready = [key for key in self._waiting if not self._fronts.waits_for(key)]
+        for key in ready:
+            await self._resolve_one(key, client, now, today)
+            self._waiting.remove(key)
+
+    async def _resolve_one(
+        self, key: ContractKey, client: GatewayClient, now: float, today: date
+    ) -> None:
+        name = str(key)
+        try:
+            month = choose_month(key, self._futures, today, self._fronts.front_from(key, today))
+            _require_different(self._taken.setdefault(month.conid, name), name, month)
+            details = await self._facts.details(month.conid, client)
+            require_exchange(key, month.conid, details.exchange)
+        except ConfigurationError as error:
+            logger.error("%s", error)
+            self._tracker.unresolvable(name, str(error))
+            self._try_again_at = now + _AGAIN_AFTER
+            return
+        note = delivery_note(key, month, details.delivery_month, self._futures[key.symbol])
+        if note is not None and note not in self._noted:
+            self._noted.add(note)
+            logger.warning("%s", note)
+        if self._tracker.contracts[name].conid != month.conid:
+            code = f"{details.local_symbol}, " if details.local_symbol else ""
+            logger.info(
+                "contract %s is conid %d (%sexpires %s)", name, month.conid, code, month.expiration
+            )
+            self._tracker.resolved(name, month.conid, now)
+        self._tracker.contracts[name].problem = None
+        self._facts.resolved(Resolved(key, month, self._calendars[name], today), now)
 
     def _parsed(self, key: str) -> ContractKey | None:
         try:
@@ -119,33 +150,6 @@ class ContractDesk:
             logger.error("%s", error)
             self._tracker.unresolvable(key, str(error))
             return None
-
-    async def _report_row(
-        self,
-        key: str,
-        parsed: ContractKey,
-        month: FutureMonth,
-        calendar: CalendarName,
-        client: GatewayClient,
-    ) -> None:
-        multiplier = None
-        try:
-            multiplier = (await client.contract_info(month.conid)).multiplier
-        except GatewayCallError as error:
-            logger.warning("the multiplier of %s stays unknown: %s", key, error)
-        self._report(
-            ContractRow(
-                contract=key,
-                conid=month.conid,
-                symbol=parsed.symbol,
-                exchange=parsed.exchange,
-                calendar=calendar.value,
-                expiry=month.expiration,
-                last_trade_date=month.last_trade,
-                multiplier=multiplier,
-                resolved_at=datetime.now(UTC),
-            )
-        )
 
     def _conids(self) -> dict[str, int]:
         return {

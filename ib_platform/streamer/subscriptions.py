@@ -136,6 +136,9 @@ class Subscriptions:
         ]
         requests = self._unsubscribe(unwanted, Cause.NOT_ASSIGNED)
         for key in unwanted:
+            if key in self._desired:
+                # The contract has rolled: its next request follows at once and says why.
+                self._interrupted[key] = Cause.RESUBSCRIBED
             del self._open[key]
         if unwanted:
             for key, ladder in self._open.items():

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from ib_platform.health import ContractHealth
 from ib_platform.ibkr.session import Judgement
 from ib_platform.marketdata.book import LadderBook
-from ib_platform.marketdata.calendar import CalendarName, is_open
+from ib_platform.marketdata.calendar import CalendarName, is_open, trade_date_of
 from ib_platform.marketdata.frames import LADDER, QUOTE, FrameKind, Undecodable, classify
 from ib_platform.marketdata.ladder import decode_ladder
 from ib_platform.marketdata.quotes import decode_quote
@@ -59,6 +59,8 @@ class TrackedContract:
     ladder_frames: int = 0
     two_sided: int = 0
     crossed: int = 0
+    hours_differ: Mapping[date, str] = field(default_factory=dict)
+    """Trade dates on which IBKR's trading hours are not those of ``calendar``, in words."""
 
     def state(self, now: float, at: datetime, silent_after: float) -> ContractState:
         """State at the instant. Silence counts from the last frame, or from when one was due."""
@@ -145,6 +147,10 @@ class Tracker:
         """The contract means nothing that could be streamed; ``problem`` is for people."""
         self.contracts[key].problem = problem
 
+    def hours_differ(self, key: str, found: Mapping[date, str]) -> None:
+        """Where IBKR's trading hours contradict the calendar, by trade date; for people only."""
+        self.contracts[key].hours_differ = found
+
     def ladder_requested(self, key: str) -> None:
         """A request went out: the next full frame begins a new epoch."""
         self.contracts[key].book.subscription_requested()
@@ -191,6 +197,7 @@ class Tracker:
     def health(self, now: float, at: datetime) -> dict[str, ContractHealth]:
         """One entry per contract that was assigned in this run."""
         states = self.states(now, at)
+        today = trade_date_of(at)
         return {
             key: ContractHealth(
                 conid=contract.conid,
@@ -200,6 +207,11 @@ class Tracker:
                 two_sided=contract.two_sided,
                 crossed=contract.crossed,
                 last_frame_at=contract.last_frame_at,
+                reason=(
+                    None
+                    if states[key] is ContractState.LIVE
+                    else contract.problem or contract.hours_differ.get(today)
+                ),
             )
             for key, contract in self.contracts.items()
         }

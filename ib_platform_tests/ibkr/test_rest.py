@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ib_platform.ibkr.rest import ContractInfo, GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import Accounts, SsoValidation
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
+from ib_platform.marketdata.contract_details import ContractDetails
 from ib_platform.marketdata.contracts import FutureMonth
 from ib_platform_tests.ibkr.tiny_gateway import AUTHENTICATED, TinyGateway, tiny_gateway
 from ib_platform_tests.ibkr.watch import Watch
@@ -146,6 +148,33 @@ async def test_futures_and_contract_info(gateway: TinyGateway, client: GatewayCl
     for multiplier, expected in [("1000", 1000.0), (50, 50.0), (None, None), ("x", None)]:
         gateway.answers[path] = (200, {"exchange": "NYMEX", "multiplier": multiplier})
         assert await client.contract_info(9) == ContractInfo("NYMEX", expected)
+
+
+async def test_details_hours_and_volumes_of_contracts(
+    gateway: TinyGateway, client: GatewayClient
+) -> None:
+    rules = {"exchange": "NYMEX", "multiplier": "1000", "rules": {"increment": 0.01}}
+    gateway.answers["/iserver/contract/9/info-and-rules"] = (200, rules)
+    assert await client.contract_details(9) == ContractDetails("NYMEX", 1000.0, Decimal("0.01"))
+    hours = {"opening": 1795388400, "closing": 1795471200}
+    schedules = {"schedules": {"20261123": {"extended_hours": [hours]}}}
+    gateway.answers["/contract/trading-schedule"] = (200, schedules)
+    (day,) = await client.sessions(9, "NYMEX")
+    assert day.opens == datetime(2026, 11, 22, 23, tzinfo=UTC)
+    gateway.answers["/iserver/marketdata/snapshot"] = (200, [{"conid": 9, "7762": "5"}])
+    assert await client.volumes([9, 10]) == {9: 5}
+    assert [path for _, path, _ in gateway.requests[1:]] == [
+        "/contract/trading-schedule?conid=9&exchange=NYMEX",
+        "/iserver/marketdata/snapshot?conids=9,10&fields=7762,87",
+    ]
+
+
+async def test_an_answer_that_is_no_schedule_is_an_error_with_the_call(
+    gateway: TinyGateway, client: GatewayClient
+) -> None:
+    gateway.answers["/contract/trading-schedule"] = (200, {"error": "unknown"})
+    with pytest.raises(GatewayCallError, match="GET /contract/trading-schedule: HTTP 200"):
+        await client.sessions(9, "NYMEX")
 
 
 async def test_logout(gateway: TinyGateway, client: GatewayClient) -> None:

@@ -15,6 +15,8 @@ from ib_platform.marketdata.contracts import (
     FutureMonth,
     choose_month,
     decode_futures,
+    delivery_note,
+    require_exchange,
 )
 
 ROWS = {
@@ -103,3 +105,72 @@ def test_front_is_the_nearest_that_still_trades(days: list[date]) -> None:
     later = [d for d in days if d > today]
     if later:
         assert choose_month(ContractKey("X", "E", "next"), futures, today).expiration == min(later)
+
+
+CRUDE = decode_futures(
+    json.dumps(
+        {
+            "CL": [
+                {"conid": 11, "expirationDate": 20261120, "ltd": 20261120},
+                {"conid": 12, "expirationDate": 20261218, "ltd": 20261218},
+                {"conid": 14, "expirationDate": 20270222, "ltd": 20270222},
+            ]
+        }
+    ).encode()
+)
+BEFORE, AFTER = date(2026, 11, 18), date(2026, 11, 23)
+
+
+def _problem(month: str, today: date, front_from: date | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        choose_month(ContractKey("CL", "NYMEX", month), CRUDE, today, front_from)
+    return str(caught.value)
+
+
+def test_a_month_in_the_past_is_called_so() -> None:
+    problem = _problem("2026-11", AFTER)
+    assert "lies in the past: on 2026-11-23" in problem
+    assert "available: 2026-12 (expires 2026-12-18), 2027-02 (expires 2027-02-22)" in problem
+    assert "delivery" not in problem
+
+
+def test_a_month_that_can_only_be_a_delivery_month_is_explained() -> None:
+    problem = _problem("2027-03", BEFORE)
+    assert "no such month on 2026-11-18" in problem
+    assert (
+        "2027-03 means the month of expiration; the 2027-03 delivery may be the one that expires "
+        "2027-02-22: then write 2027-02." in problem
+    )
+    assert "2027-01 means the month of expiration" in _problem("2027-01", BEFORE)
+    assert "delivery" not in _problem("2027-05", BEFORE)
+
+
+def test_no_month_is_left_for_the_roll_rule() -> None:
+    problem = _problem("front", BEFORE, date(2027, 3, 1))
+    assert "trades until 2027-03-01, as the roll rule asks; available: 2026-11" in problem
+
+
+def test_a_delivery_month_that_was_meant_is_named() -> None:
+    november, december, _ = CRUDE["CL"]
+    key = ContractKey("CL", "NYMEX", "2026-12")
+    note = delivery_note(key, december, "2027-01", CRUDE["CL"])
+    assert note == (
+        "contract CL.NYMEX.2026-12: 2026-12 means the month of expiration; this one expires "
+        "2026-12-18 and is the 2027-01 delivery; the 2026-12 delivery expires 2026-11-20: write "
+        "2026-11 for it"
+    )
+    later = delivery_note(key, december, "2027-01", CRUDE["CL"][1:])
+    assert later is not None
+    assert "the 2026-12 delivery is not listed any more" in later
+    assert delivery_note(key, december, "2026-12", CRUDE["CL"]) is None
+    assert delivery_note(key, december, None, CRUDE["CL"]) is None
+    front = ContractKey("CL", "NYMEX", "front")
+    assert delivery_note(front, november, "2026-12", CRUDE["CL"]) is None
+
+
+def test_another_exchange_is_refused_with_both_names() -> None:
+    key = ContractKey("CL", "CME", "front")
+    with pytest.raises(ConfigurationError, match=r"exchange NYMEX, the configuration says CME"):
+        require_exchange(key, 11, "NYMEX")
+    require_exchange(key, 11, "CME")
+    require_exchange(key, 11, None)

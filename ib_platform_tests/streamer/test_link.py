@@ -6,7 +6,9 @@ import asyncio
 import errno
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,17 @@ from ib_platform.errors import SpoolError
 from ib_platform.health import FrameCounts, LoaderHealth, StreamerHealth
 from ib_platform.ibkr.session import Judgement
 from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.schedule import TradingDay
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.contract_facts import ContractRow
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
 from ib_platform.streamer.journal import MOST_WAITING, cause_of_refusal
 from ib_platform.streamer.link import Intake
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.records import RecordKind, decode_event
-from ib_platform.streamer.resolution import ContractRow
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.tracker import Tracker
 from ib_platform_tests.ports import free_port
@@ -48,7 +51,16 @@ HEALTH = StreamerHealth(
     contracts={},
 )
 ROW = ContractRow(
-    "CL.NYMEX.front", 7, "CL", "NYMEX", "always_open", date(2026, 12, 1), None, None, AT
+    "CL.NYMEX.front",
+    7,
+    "CL",
+    "NYMEX",
+    "always_open",
+    date(2026, 12, 1),
+    None,
+    None,
+    AT,
+    date(2026, 11, 24),
 )
 
 
@@ -220,8 +232,43 @@ def test_rows_are_written(warehouse: ClickHouse) -> None:
         "lag_seconds, spool_bytes FROM heartbeats",
     )
     assert heartbeat == ("alpha", "run", "STREAMING", 4, 3, 2, 1, None, 9)
-    (contract,) = query(warehouse, "SELECT contract, conid, last_trade_date FROM contracts")
-    assert contract == ("CL.NYMEX.front", 7, None)
+    (contract,) = query(
+        warehouse,
+        "SELECT contract, conid, last_trade_date, trade_date, tick, multiplier, schedule_known_at, "
+        "schedule_dates, schedule_opens FROM contracts",
+    )
+    day = date(2026, 11, 24)
+    assert contract == ("CL.NYMEX.front", 7, None, day, None, None, None, [], [])
+
+
+def test_tick_and_trading_hours_are_written(warehouse: ClickHouse) -> None:
+    opens, closes = datetime(2026, 11, 23, 23, tzinfo=UTC), datetime(2026, 11, 24, 22, tzinfo=UTC)
+    rows = RowWriter(warehouse, every=0.05)
+    rows.contract(ROW)
+    rows.contract(
+        replace(
+            ROW,
+            tick=Decimal("0.015625"),
+            multiplier=1000.0,
+            schedule_known_at=AT,
+            schedule=(TradingDay(date(2026, 11, 24), opens, closes),),
+        )
+    )
+    # The same key: the row with more in it stays.
+    rows.contract(replace(ROW, conid=8, trade_date=date(2026, 11, 25)))
+    rows.start()
+    wait_until(lambda: query(warehouse, "SELECT 1 FROM contracts"), "the rows")
+    rows.stop()
+    first, second = query(
+        warehouse,
+        "SELECT conid, trade_date, tick, multiplier, schedule_known_at, schedule_dates, "
+        "schedule_opens, schedule_closes FROM contracts FINAL ORDER BY conid",
+    )
+    at = AT.replace(microsecond=123000)
+    assert first[:4] == (7, date(2026, 11, 24), Decimal("0.015625"), 1000.0)
+    assert [v.replace(tzinfo=UTC) for v in (first[4], *first[6], *first[7])] == [at, opens, closes]
+    assert first[5] == [date(2026, 11, 24)]
+    assert second == (8, date(2026, 11, 25), None, None, None, [], [], [])
 
 
 def test_contract_rows_wait_for_the_database(warehouse: ClickHouse, tmp_path: Path) -> None:

@@ -191,8 +191,11 @@ def assign(
         symbol, exchange, _month = contract.split(".")
         client.insert(
             "contracts",
-            [(contract, conid, symbol, exchange, calendar, None, None, None, at // 1_000_000)],
-        )
+            [(contract, conid, symbol, exchange, calendar, at // 1_000_000, trade_date(at))],
+            column_names=[
+                "contract", "conid", "symbol", "exchange", "calendar", "resolved_at", "trade_date",
+            ],
+        )  # fmt: skip
 
 
 def record_capture(run_id: str = "capture") -> Recorder:

@@ -27,12 +27,12 @@ All instants are UTC. Prices are exact decimals. NULL means unknown, 0 means zer
 
 
 def grains() -> dict[str, str]:
-    """The comment above each CREATE TABLE: what a row is."""
+    """The comment above each CREATE TABLE, or above a later ALTER TABLE: what a row is."""
     found = {}
     for file in sorted(files("ib_platform.warehouse.migrations").iterdir(), key=str):
         if file.name.endswith(".sql"):
             text = file.read_text(encoding="utf-8")
-            for comment, table in re.findall(r"((?:--.*\n)+)CREATE TABLE (\w+)", text):
+            for comment, table in re.findall(r"((?:--.*\n)+)(?:CREATE|ALTER) TABLE (\w+)", text):
                 lines = [line.removeprefix("--").strip() for line in comment.splitlines()]
                 found[table] = " ".join(lines)
     return found

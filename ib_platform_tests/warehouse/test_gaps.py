@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.compact import build_open_date, finalize
 from ib_platform.warehouse.connect import connect
@@ -27,7 +28,7 @@ from ib_platform.warehouse.gaps import (
 )
 from ib_platform.warehouse.spans import Span, difference, intersection, seconds, to_ns, union
 from ib_platform_tests.support import make_config
-from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
+from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full, trade_date
 
 DAY = date(2026, 11, 18)
 NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
@@ -410,3 +411,49 @@ def test_a_clock_set_back_leaves_an_empty_spell(client: Any, config: PlatformCon
         "SELECT epoch, toFloat64(end - begin) FROM spells ORDER BY epoch"
     ).result_rows
     assert spells == [(1, 0), (2, 18)]
+
+
+def test_a_roll_leaves_no_unexplained_gap_however_late_the_date_is_built(
+    client: Any, config: PlatformConfig
+) -> None:
+    """The front month changes at the border; the new one is resolved again on the day after, as
+    after a restart."""
+    old, new = 1, 2
+    _, border = (to_ns(instant) for instant in trade_date_span(DAY))
+    monday_noon = border + 20 * 3600 * SECOND
+    assign(client, [(CL, "alpha", old)], border - 600 * SECOND)
+    run = Recorder("rolling")
+    run.event(border - 500 * SECOND, StreamEventKind.RUN_STARTED)
+    request, end = StreamEventKind.SUBSCRIBE_REQUESTED, StreamEventKind.UNSUBSCRIBED
+    run.event(border - 500 * SECOND, request, conid=old)
+    for second in range(-499, 1):
+        run.ladder(border + second * SECOND, old, full())
+    run.event(border + SECOND, end, "not_assigned", old)
+    run.event(border + SECOND, request, "resubscribed", new)
+    for second in range(3, 600):
+        run.ladder(border + second * SECOND, new, full())
+    run.event(border + 600 * SECOND, StreamEventKind.RUN_STOPPED)
+    run.insert(client)
+    rows = [(border + SECOND, new), (monday_noon, new)]
+    client.insert(
+        "contracts",
+        [(CL, conid, "CL", "NYMEX", at // 1_000_000, trade_date(at)) for at, conid in rows],
+        column_names=["contract", "conid", "symbol", "exchange", "resolved_at", "trade_date"],
+    )
+    following = DAY + timedelta(days=1)
+    for day, conid in ((DAY, old), (following, new)):
+        finalize(client, config, day, now=AFTER)
+        found = client.query(
+            "SELECT conid, cause FROM gaps WHERE contract = {key:String} "
+            "AND trade_date = {day:Date} ORDER BY begin",
+            parameters={"key": CL, "day": day},
+        ).result_rows
+        assert {row[0] for row in found} == {conid}
+        assert "unknown" not in {row[1] for row in found}
+        ((reported,),) = client.query(
+            "SELECT conid FROM quality_report WHERE contract = {key:String} "
+            "AND trade_date = {day:Date}",
+            parameters={"key": CL, "day": day},
+        ).result_rows
+        assert reported == conid
+    assert found[0] == (new, "resubscribed")

@@ -1,0 +1,44 @@
+"""What the configuration asks of IBKR: contracts, slots and requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ib_platform.config import PlatformConfig
+from ib_platform.config_gateway import GATEWAY_CALLS_PER_SECOND
+from ib_platform.doctor.finding import Finding, ok, problem, warning
+from ib_platform.errors import ConfigurationError
+from ib_platform.fleet.plan import plan_assignment
+
+CONTRACTS, REQUESTS = "contracts", "request budget"
+
+
+def check_contracts(config: PlatformConfig) -> Iterator[Finding]:
+    """Whether every contract finds a slot. What the keys mean today only IBKR can say."""
+    try:
+        assignment = plan_assignment(config)
+    except ConfigurationError as error:
+        remedy = "Take contracts away, or add a paper user or depth_slots that IBKR really grants."
+        yield problem(CONTRACTS, str(error), remedy)
+        return
+    users = len(config.paper_users)
+    yield ok(CONTRACTS, f"{len(assignment.contracts)} fit the slots of {users} paper users")
+
+
+def check_requests(config: PlatformConfig) -> Iterator[Finding]:
+    """The REST budget of each pod, against what IBKR allows one gateway."""
+    pacing = config.gateway.pacing
+    together = pacing.supervisor_per_second + pacing.streamer_per_second
+    text = (
+        f"{pacing.supervisor_per_second} a second for the supervisor and "
+        f"{pacing.streamer_per_second} for the streamer, of {GATEWAY_CALLS_PER_SECOND} of a gateway"
+    )
+    if together >= GATEWAY_CALLS_PER_SECOND:
+        yield warning(
+            REQUESTS,
+            f"{text}: one more program, like `ib-platform record`, puts the address of this "
+            "machine into IBKR's penalty box, for all paper users",
+            "Leave some: the defaults are 2 and 3.",
+        )
+    else:
+        yield ok(REQUESTS, text)

@@ -1,0 +1,120 @@
+"""Programs that a pod starts: IBKR's gateway in Java, and the browser that logs in."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from ib_platform.config import PlatformConfig
+from ib_platform.config_gateway import JavaGateway
+from ib_platform.doctor.finding import Finding, ok, problem, warning
+
+JAVA, CHROMIUM = "java", "chromium"
+_TIMEOUT = 20.0
+_OLDEST_JAVA = (8, 192)
+_JAVA_VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?(?:\.[\d.]+)?(?:_(\d+))?')
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_INSTALL_JAVA = (
+    "Install Java: `apt-get install openjdk-17-jre-headless` (or default-jre-headless), or name "
+    "another one in gateway.java.java."
+)
+_INSTALL_CHROMIUM = (
+    "Install it: `apt-get install chromium`, or name another one in gateway.login.chromium."
+)
+
+
+def check_java(config: PlatformConfig) -> Iterator[Finding]:
+    """Java and the unpacked gateway, where the pods run IBKR's own program."""
+    settings = config.gateway.java
+    if config.gateway.program != "java" or settings is None:
+        yield ok(JAVA, "not needed: the pods run the simulator")
+        return
+    yield _java(settings)
+    missing = [
+        str(settings.folder / part)
+        for part in ("dist", "build/lib/runtime")
+        if not (settings.folder / part).is_dir()
+    ]
+    if missing:
+        yield problem(
+            JAVA,
+            f"gateway.java.folder is not an unpacked clientportal.gw.zip: {', '.join(missing)} "
+            "missing; no gateway can start",
+            "Unpack IBKR's clientportal.gw.zip and name its folder in gateway.java.folder.",
+        )
+    else:
+        yield ok(JAVA, f"the gateway program lies in {settings.folder}")
+
+
+def _java(settings: JavaGateway) -> Finding:
+    path = shutil.which(settings.java)
+    if path is None:
+        return problem(JAVA, f"{settings.java!r} is not found; no gateway can start", _INSTALL_JAVA)
+    # It writes its version to stderr.
+    answer = _answer([path, "-version"])
+    match = None if answer is None else _JAVA_VERSION.search(answer)
+    if match is None:
+        text = f"{path} does not tell its version; no gateway can start"
+        return problem(JAVA, text, _INSTALL_JAVA)
+    first, second, update = (int(part or 0) for part in match.groups())
+    release = (second, update) if first == 1 else (first, _OLDEST_JAVA[1])
+    said = match[0].removeprefix("version ").strip('"')
+    if release < _OLDEST_JAVA:
+        text = f"{path} is version {said}, the gateway needs 8u192 or newer"
+        return problem(JAVA, text, _INSTALL_JAVA)
+    return ok(JAVA, f"{path} is version {said}")
+
+
+def check_browser(config: PlatformConfig) -> Iterator[Finding]:
+    """Chromium and Playwright: without them nobody logs in."""
+    users = [user.name for user in config.paper_users if user.credentials is not None]
+    if not users:
+        yield ok(CHROMIUM, "not needed: no paper user has credentials, so nobody logs in here")
+        return
+    means = f"{', '.join(users)} cannot log in"
+    path = _chromium(config.gateway.login.chromium)
+    version = None if path is None else _answer([path, "--version"])
+    if path is None:
+        yield problem(CHROMIUM, f"Chromium is not found; {means}", _INSTALL_CHROMIUM)
+    elif not version:
+        text = f"{path} does not answer --version; {means}"
+        yield problem(CHROMIUM, text, _INSTALL_CHROMIUM)
+    else:
+        yield ok(CHROMIUM, f"{path} is {version.splitlines()[0].strip()}")
+    if importlib.util.find_spec("playwright") is None:
+        yield problem(
+            CHROMIUM,
+            f"the Python package playwright, which drives it, is not installed; {means}",
+            "Install it: `pip install playwright`. It needs no browser of its own.",
+        )
+    if not config.gateway.login.sandbox:
+        yield warning(
+            CHROMIUM,
+            "its sandbox is switched off: a login page with malicious content reaches this user",
+            "Set gateway.login.sandbox to true, unless a container forbids user namespaces.",
+        )
+
+
+def _chromium(configured: Path | None) -> str | None:
+    names = _CHROMIUM_NAMES if configured is None else (str(configured),)
+    return next((path for name in names if (path := shutil.which(name)) is not None), None)
+
+
+def _answer(command: list[str]) -> str | None:
+    """All that the program says; None when it does not run, fails or hangs."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace").strip()
