@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ib_platform.config import PlatformConfig
-from ib_platform.config_gateway import GATEWAY_CALLS_PER_SECOND
-from ib_platform.doctor.finding import Finding, ok, problem, warning
+from ib_platform.config_gateway import POD_CALLS_PER_SECOND
+from ib_platform.doctor.finding import Finding, ok, problem
 from ib_platform.errors import ConfigurationError
 from ib_platform.fleet.plan import plan_assignment
 
@@ -26,19 +26,12 @@ def check_contracts(config: PlatformConfig) -> Iterator[Finding]:
 
 
 def check_requests(config: PlatformConfig) -> Iterator[Finding]:
-    """The REST budget of each pod, against what IBKR allows one gateway."""
+    """The REST budget of each pod. More than IBKR allows a gateway is refused at load."""
     pacing = config.gateway.pacing
     together = pacing.supervisor_per_second + pacing.streamer_per_second
-    text = (
+    yield ok(
+        REQUESTS,
         f"{pacing.supervisor_per_second} a second for the supervisor and "
-        f"{pacing.streamer_per_second} for the streamer, of {GATEWAY_CALLS_PER_SECOND} of a gateway"
+        f"{pacing.streamer_per_second} for the streamer: {together} of the {POD_CALLS_PER_SECOND} "
+        "that a pod may have",
     )
-    if together >= GATEWAY_CALLS_PER_SECOND:
-        yield warning(
-            REQUESTS,
-            f"{text}: one more program, like `ib-platform record`, puts the address of this "
-            "machine into IBKR's penalty box, for all paper users",
-            "Leave some: the defaults are 2 and 3.",
-        )
-    else:
-        yield ok(REQUESTS, text)

@@ -222,7 +222,12 @@ class GatewayClient:
         if not self.pace.take_probe():
             waiting = "another program makes the first call after the penalty; nothing was sent"
             raise GatewayCallError(method, path, HTTPStatus.TOO_MANY_REQUESTS, waiting)
-        await self._forgiving_tickle("POST")
+        try:
+            await self._forgiving_tickle("POST")
+        except GatewayCallError:
+            # Any answer but another 429 ends the penalty, whatever it says.
+            if self.pace.on_probation or self.pace.penalty_left() > 0:
+                raise
 
     async def _forgiving_tickle(self, method: str) -> bytes:
         forgiven = False

@@ -12,7 +12,7 @@ from ib_platform.config import PlatformConfig
 from ib_platform.doctor.finding import Level
 from ib_platform.doctor.machine import check_disk, check_memory, check_state_dir
 from ib_platform.doctor.plan import check_contracts, check_requests
-from ib_platform_tests.doctor.findings import levels, only, with_gateway
+from ib_platform_tests.doctor.findings import only
 from ib_platform_tests.support import make_config
 
 
@@ -83,7 +83,5 @@ def test_contracts_that_fit_and_contracts_that_do_not(config: PlatformConfig) ->
     assert found.level is Level.PROBLEM
 
 
-@pytest.mark.parametrize(("streamer", "level"), [(3, Level.OK), (8, Level.WARNING)])
-def test_the_request_budget(config: PlatformConfig, streamer: int, level: Level) -> None:
-    pacing = {"supervisor_per_second": 2, "streamer_per_second": streamer}
-    assert levels(check_requests(with_gateway(config, pacing=pacing))) == [level]
+def test_the_request_budget(config: PlatformConfig) -> None:
+    assert "5 of the 9 that a pod may have" in only(check_requests(config)).text

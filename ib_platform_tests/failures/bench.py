@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ from ib_platform.warehouse.compact import build_open_date
 from ib_platform.warehouse.connect import connect
 from ib_platform_tests.pod_processes import PodProcess, health_of, running, write_config
 from ib_platform_tests.simulator.client import Client, client_of
+from ib_platform_tests.simulator.counting_pacing import CountingPacing
 from ib_platform_tests.simulator.login_client import script_of
 from ib_platform_tests.streamer.app_bench import CL, ES, Content, query
 from ib_platform_tests.support import make_config, wait_until
@@ -80,10 +81,12 @@ class Gap(NamedTuple):
 
 @dataclass
 class PageLogin:
-    """Logs in as the page's script does; ``outcome`` other than None stands in for the page."""
+    """Logs in as the page's script does. ``paper``: where its switch stands, None = it has none.
+    ``outcome`` other than None stands in for the page."""
 
     client: Client
     user: SimulatedUser
+    paper: bool | None = True
     outcome: LoginOutcome | None = None
     made: int = 0
 
@@ -92,7 +95,7 @@ class PageLogin:
         if self.outcome is not None:
             return LoginResult(self.outcome, f"the page: {self.outcome.value}")
         script = script_of(self.client)
-        step = await script.prove(self.user.username, self.user.password)
+        step = await script.prove(self.user.username, self.user.password, paper=self.paper)
         if step["step"] == "done":
             await script.dispatch()
             return LoginResult(LoginOutcome.SUBMITTED, "Client login succeeds")
@@ -114,6 +117,7 @@ class Bench:
     login: PageLogin
     streamer: PodProcess
     warehouse: ClickHouse
+    requests: CountingPacing
 
     @property
     def world(self) -> World:
@@ -205,6 +209,23 @@ async def failure_bench(
     folder: Path, warehouse: ClickHouse, behaviour: Behaviour = TRADED, **overrides: Any
 ) -> AsyncIterator[Bench]:
     """A pod whose two ladders are live. ``overrides``: sections of the configuration."""
+    async with pod_bench(folder, warehouse, behaviour, **overrides) as bench:
+        await bench.until(lambda: _answers(bench), "the pod's health")
+        await bench.until(bench.all_live, "two live ladders")
+        yield bench
+
+
+@asynccontextmanager
+async def pod_bench(
+    folder: Path,
+    warehouse: ClickHouse,
+    behaviour: Behaviour = TRADED,
+    *,
+    who_logs_in: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> AsyncIterator[Bench]:
+    """A pod that has just been started. ``who_logs_in``: what is different about the simulated
+    user from what the configuration says."""
     limits = {"start_budget": 600, "silent_after": 20, "heartbeat_timeout": 12}
     sections: dict[str, Any] = {
         "clickhouse": warehouse.model_dump(),
@@ -217,8 +238,11 @@ async def failure_bench(
     with closing(connect(warehouse)) as rebalance:
         # Due in a minute, or with the first frame: no start is a gap.
         write_assignment(rebalance, Content((CL, ES)), grace=60)
-    simulated = SimulatedUser.of(user)
-    face = GatewayFace(World([simulated], seed=7, behaviour=behaviour), simulated)
+    told = SimulatedUser.of(user).model_dump() | dict(who_logs_in or {})
+    simulated = SimulatedUser.model_validate(told)
+    world = World([simulated], seed=7, behaviour=behaviour)
+    world.pacing = requests = CountingPacing(behaviour.pacing)
+    face = GatewayFace(world, simulated)
     tls = client_ssl_context(paths.certificate)
     pacing = config.gateway.pacing
     pace = Pace(
@@ -234,7 +258,7 @@ async def failure_bench(
         client_of(user.gateway_port, tls) as page,
         GatewayClient(user.gateway_port, tls, pace=pace) as client,
     ):
-        login = PageLogin(page, simulated)
+        login = PageLogin(page, simulated, True if behaviour.login_page.toggle else None)
         # The gateway stands here already: what the supervisor runs only has to live.
         program = ProgramCommand((sys.executable, "-c", "import time; time.sleep(86400)"))
         supervisor = Supervisor(config, user, program, client, login)
@@ -243,10 +267,7 @@ async def failure_bench(
         watching = asyncio.create_task(watch.run())
         try:
             with running("stream", write_config(config, folder)) as streamer:
-                bench = Bench(config, user, face, login, streamer, warehouse)
-                await bench.until(lambda: _answers(bench), "the pod's health")
-                await bench.until(bench.all_live, "two live ladders")
-                yield bench
+                yield Bench(config, user, face, login, streamer, warehouse, requests)
         finally:
             watching.cancel()
             supervisor.ask_to_stop()
@@ -261,6 +282,6 @@ def _answers(bench: Bench) -> bool:
     return None not in answers
 
 
-def quick(behaviour: Behaviour = TRADED, **session: Any) -> Behaviour:
-    """The same market with other session times."""
-    return replace(behaviour, session=replace(behaviour.session, **session))
+def logged_out(behaviour: Behaviour = TRADED) -> Behaviour:
+    """The same world before anybody has logged in."""
+    return replace(behaviour, gateway=replace(behaviour.gateway, logged_in=False))

@@ -1,4 +1,4 @@
-"""Pods for tests of the browser login: a paper user with a password file, its gateway, its pages."""
+"""Pods for tests of the browser login: a paper user, its password file, gateway and pages."""
 
 from __future__ import annotations
 
@@ -164,5 +164,3 @@ def form(script: str = "", *, extra: str = "", busy: bool = False) -> str:
 <script>{ready}
 function say(text) {{ document.querySelector(".xyz-errormessage").textContent = text; }}
 </script></body>"""
-
-

@@ -21,37 +21,19 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.simulator.app import gateway_listening
 from ib_platform.simulator.faces import GatewayFace
-from ib_platform.simulator.pacing import Pacing, PacingParameters
+from ib_platform.simulator.pacing import PacingParameters
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World
 from ib_platform.states import PodState
 from ib_platform_tests.gateway.supervised import supervisor_of
 from ib_platform_tests.pod_processes import health_of, running, write_config
 from ib_platform_tests.simulator.client import QUICK
+from ib_platform_tests.simulator.counting_pacing import CountingPacing
 from ib_platform_tests.streamer.app_bench import CL, ES, assign_on_disk, streaming
 from ib_platform_tests.support import make_config, wait_until
 
 # Not even the burst that is granted to other clients.
 STRICT = replace(QUICK, pacing=PacingParameters(endpoint_burst=1))
-
-
-class CountingPacing(Pacing):
-    """Notes every request: when, which path, and whether it was let through."""
-
-    def __init__(self, parameters: PacingParameters) -> None:
-        super().__init__(parameters)
-        self.seen: list[tuple[float, str, bool]] = []
-
-    def allows(
-        self, address: str, caller: str, path: str, now: float, *, limit: float | None = None
-    ) -> bool:
-        allowed = super().allows(address, caller, path, now, limit=limit)
-        self.seen.append((now, path, allowed))
-        return allowed
-
-    def busiest_second(self) -> int:
-        instants = [at for at, _, _ in self.seen]
-        return max(sum(at <= other < at + 1 for other in instants) for at in instants)
 
 
 class Drill:

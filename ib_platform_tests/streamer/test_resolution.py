@@ -102,8 +102,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
             gateway.answers[f"/iserver/contract/{conid}/info-and-rules"] = (200, info)
         gateway.answers[HOURS] = (200, hours(AT))
         tls = client_ssl_context(gateway.certificate)
-        # For this pace, minutes lie between two calls.
-        pace = Pace(clock=count(0, 100).__next__)
+        # For this pace, minutes lie between two calls, and no penalty lasts until the next one.
+        pace = Pace(clock=count(0, 100).__next__, wall=count(0.0, 1000.0).__next__)
         async with GatewayClient(gateway.port, tls, pace=pace) as client:
             yield Desk(gateway, client)
 
