@@ -175,9 +175,9 @@ def test_the_configuration_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_the_roll_of_a_contract_and_of_one_that_is_configured_no_longer(tmp_path: Path) -> None:
-    data = make_config(tmp_path).model_dump()
-    data["contracts"][0] |= {"months": ("front", "next"), "roll": {"rule": "volume"}}
+    config = make_config(tmp_path)
+    rolling = {"symbol": "NG", "exchange": "NYMEX", "months": ("front", "next")}
+    data = config.model_dump() | {"contracts": [rolling | {"roll": {"rule": "volume"}}]}
     config = PlatformConfig(**data)
-    symbol, exchange = data["contracts"][0]["symbol"], data["contracts"][0]["exchange"]
-    assert config.roll_of(f"{symbol}.{exchange}.next").rule == "volume"
+    assert config.roll_of("NG.NYMEX.next").rule == "volume"
     assert config.roll_of("GC.COMEX.front") == Roll()
