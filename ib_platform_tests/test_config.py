@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ib_platform.config import PlatformConfig, dump_config, load_config
+from ib_platform.config_sections import Roll
 from ib_platform.errors import ConfigurationError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform_tests.support import make_config
@@ -171,3 +172,12 @@ def test_the_configuration_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.clickhouse = config.clickhouse  # type: ignore[misc]
     assert isinstance(config, PlatformConfig)
+
+
+def test_the_roll_of_a_contract_and_of_one_that_is_configured_no_longer(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    rolling = {"symbol": "NG", "exchange": "NYMEX", "months": ("front", "next")}
+    data = config.model_dump() | {"contracts": [rolling | {"roll": {"rule": "volume"}}]}
+    config = PlatformConfig(**data)
+    assert config.roll_of("NG.NYMEX.next").rule == "volume"
+    assert config.roll_of("GC.COMEX.front") == Roll()

@@ -103,6 +103,12 @@ def test_every_frame_is_stored_and_the_run_ends_cleanly(
         (CL, health.contracts[CL].conid, "CL"),
         (ES, health.contracts[ES].conid, "ES"),
     ]
+    facts = query(
+        settings,
+        "SELECT toString(tick), multiplier, length(schedule_dates), schedule_known_at IS NOT NULL "
+        "FROM contracts FINAL ORDER BY contract",
+    )
+    assert facts == [("0.01", 1000.0, 6, True), ("0.25", 50.0, 6, True)]
     ((beats, user_name),) = query(settings, "SELECT count(), any(paper_user) FROM heartbeats")
     assert beats > 0
     assert user_name == "alpha"
