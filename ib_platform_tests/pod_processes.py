@@ -6,7 +6,7 @@ import http.client
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -53,12 +53,19 @@ def health_of(port: int, kind: type[Health]) -> Health | None:
 class PodProcess:
     """One running command with its log file."""
 
-    def __init__(self, command: str, config_file: Path, paper_user: str, name: str) -> None:
+    def __init__(
+        self,
+        command: str,
+        config_file: Path,
+        paper_user: str,
+        name: str,
+        options: Sequence[str] = (),
+    ) -> None:
         self.log = config_file.with_name(f"{name}.log")
         argv = [sys.executable, "-m", "ib_platform.cli", command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*argv, "--config", str(config_file), "--paper-user", paper_user],
+                [*argv, "--config", str(config_file), "--paper-user", paper_user, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,10 +91,14 @@ class PodProcess:
 
 @contextmanager
 def running(
-    command: str, config_file: Path, paper_user: str = "alpha", name: str | None = None
+    command: str,
+    config_file: Path,
+    paper_user: str = "alpha",
+    name: str | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[PodProcess]:
     """A command that is killed, with its children, when the block ends."""
-    process = PodProcess(command, config_file, paper_user, name or command)
+    process = PodProcess(command, config_file, paper_user, name or command, options)
     try:
         yield process
     except AssertionError as error:

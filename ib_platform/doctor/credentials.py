@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
 from ib_platform.config import PaperUser, PlatformConfig
+from ib_platform.credentials import read_credentials
 from ib_platform.doctor.finding import Finding, ok, problem, warning
 from ib_platform.errors import ConfigurationError, MissingDependencyError
 
@@ -35,9 +35,8 @@ def _of(user: PaperUser) -> Finding:
             "Give it `credentials` with password_file, folder or keyring_service, unless a person "
             "logs in.",
         )
-    reader = importlib.import_module("ib_platform.credentials")
     try:
-        reader.read_credentials(user)
+        read_credentials(user)
     except (ConfigurationError, MissingDependencyError) as error:
         remedy = "Correct what the text names; `chmod 600` makes a file private."
         return problem(CREDENTIALS, f"{error} {user.name} cannot log in.", remedy)

@@ -50,9 +50,8 @@ def _gateway(user: PaperUser, timeout: float) -> Iterator[Finding]:
         yield _silent(who, health)
         return
     yield _state(who, health, user, well=(PodState.STREAMING, PodState.AUTHENTICATED))
-    alarm = getattr(health, "alarm", None)
-    if alarm:
-        yield problem(PODS, f"{who} raises an alarm: {alarm}", "A person has to look at it.")
+    if health.alarm:
+        yield problem(PODS, f"{who} raises an alarm: {health.alarm}", "A person has to look at it.")
 
 
 def _streamer(user: PaperUser, timeout: float) -> Iterator[Finding]:

@@ -12,7 +12,6 @@ from ib_platform.doctor.finding import Level
 from ib_platform_tests.doctor.findings import levels, with_credentials
 from ib_platform_tests.support import make_config
 
-pytest.importorskip("ib_platform.credentials", reason="comes with the login")
 SECRET = "corect-horse-9"
 
 
