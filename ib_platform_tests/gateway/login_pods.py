@@ -1,13 +1,15 @@
-"""Pods for tests of the browser login: a paper user with a password file, its gateway, its pages."""
+"""Pods for tests of the browser login: a paper user with a password file, and its gateway."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 from aiohttp import web
@@ -47,13 +49,13 @@ class LoginPod:
         username: str | None = None,
         password: str | None = None,
         now: datetime = NOW,
-        **locators: str,
+        locators: Mapping[str, str] | None = None,
     ) -> LoginResult:
         """``password``: replaces what is in the file. ``locators``: differ from the defaults."""
         user = self.user.model_copy(update={} if username is None else {"username": username})
         if password is not None:
             self.password_file.write_text(password)
-        chosen = settings.model_copy(update={"locators": Locators(**locators)})
+        chosen = settings.model_copy(update={"locators": Locators(**(locators or {}))})
         return await log_in(user, chosen, self.paths, now=lambda: now)
 
     @property
@@ -123,36 +125,50 @@ async def pod_with_page(folder: Path, html: str, status: int = 200) -> AsyncIter
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def silent_listener(port: int) -> AsyncIterator[asyncio.Event]:
-    """Accepts connections and says nothing. The event: somebody has connected."""
-    connected = asyncio.Event()
+class SilentListener:
+    """Accepts connections and says nothing."""
 
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.set()
-        try:
+    def __init__(self) -> None:
+        self._connected = asyncio.Event()
+
+    async def connection_of(self, login: asyncio.Task[Any]) -> None:
+        """Wait until the browser of ``login`` has connected; fail when the login ends instead."""
+        connected = asyncio.create_task(self._connected.wait())
+        done, _ = await asyncio.wait({connected, login}, return_when=asyncio.FIRST_COMPLETED)
+        assert connected in done, login.result()
+
+    async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connected.set()
+        with contextlib.suppress(ConnectionError):
             while await reader.read(4096):
                 pass
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
+        writer.close()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", port)
+
+@asynccontextmanager
+async def silent_listener(port: int) -> AsyncIterator[SilentListener]:
+    listener = SilentListener()
+    server = await asyncio.start_server(listener.hold, "127.0.0.1", port)
     async with server:
-        yield connected
+        yield listener
 
 
 def browser_processes() -> list[psutil.Process]:
     """Drivers and Chromiums among the descendants of this process, zombies too."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.name() in ("node", "chromium", "chrome_crashpad"):
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return [p for p in psutil.Process().children(recursive=True) if kind_of(p) is not None]
+
+
+def kind_of(process: psutil.Process) -> str | None:
+    """``driver``, ``chromium``, ``zombie`` or None: something else, or gone."""
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return "zombie"
+        command = " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return None
+    if "run-driver" in command:
+        return "driver"
+    return "chromium" if "chrom" in command else None
 
 
 def form(script: str = "", *, extra: str = "", busy: bool = False) -> str:
@@ -164,5 +180,3 @@ def form(script: str = "", *, extra: str = "", busy: bool = False) -> str:
 <script>{ready}
 function say(text) {{ document.querySelector(".xyz-errormessage").textContent = text; }}
 </script></body>"""
-
-

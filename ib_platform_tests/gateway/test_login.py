@@ -114,7 +114,7 @@ async def test_a_live_user_is_never_logged_in_by_moving_the_switch(tmp_path: Pat
 
 async def test_a_switch_whose_position_cannot_be_read_is_not_submitted(tmp_path: Path) -> None:
     async with simulated_pod(tmp_path) as (pod, face):
-        result = await pod.log_in(toggle_state="#no-such-switch")
+        result = await pod.log_in(locators={"toggle_state": "#no-such-switch"})
         assert result.outcome is LoginOutcome.PAGE_CHANGED
         assert "gateway.login.locators.toggle_state" in result.detail
         assert face.login is None
