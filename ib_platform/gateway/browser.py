@@ -133,12 +133,16 @@ def _playwright() -> Callable[[], AbstractAsyncContextManager[Playwright]]:
             "the browser login needs the Python package playwright. Install it with "
             "`pip install 'ib-platform[login]'`; the browsers that it offers are not needed."
         ) from error
-    if "pw:" in os.environ.get("DEBUG", ""):
+    if any(name.strip().startswith("pw") or "*" in name for name in _debugged()):
         raise MissingDependencyError(
             "the environment variable DEBUG makes Playwright print what it types, passwords too. "
             "Unset it: nobody logs in with it."
         )
     return async_playwright
+
+
+def _debugged() -> list[str]:
+    return os.environ.get("DEBUG", "").split(",")
 
 
 class _Browser:

@@ -59,6 +59,7 @@ class LoginEvidence:
         picture: bytes | None = None
         try:
             async with asyncio.timeout(EVIDENCE_TIMEOUT):
+                await _stop_loading(page)
                 await self._wipe(page)
                 picture = await self._picture(page)
                 seen = await _described(page)
@@ -105,6 +106,13 @@ class LoginEvidence:
             if file.stem not in instants[: self._keep]:
                 with contextlib.suppress(FileNotFoundError):
                     file.unlink()
+
+
+async def _stop_loading(page: Page) -> None:
+    """A page on its way to another one answers nothing until it has arrived."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Page.stopLoading")
+    await session.detach()
 
 
 async def _described(page: Page) -> str:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ib_platform.config import PaperUser
 from ib_platform.config_gateway import BrowserLogin, Credentials, Locators
-from ib_platform.gateway.login import log_in
+from ib_platform.gateway.login import log_in, longest_login
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.login_outcome import LoginResult
 from ib_platform.ibkr.tls import server_ssl_context
@@ -31,7 +31,7 @@ from ib_platform_tests.simulator.login_client import PASSWORD, USERS, logged_out
 NOW = datetime(2026, 11, 25, 14, 30, 15, 123456, tzinfo=UTC)
 PATIENT = BrowserLogin(page_timeout=60, step_timeout=60)
 """For logins that get an answer: no test depends on how fast it comes."""
-HASTY = BrowserLogin(page_timeout=4, step_timeout=4)
+HASTY = BrowserLogin(page_timeout=10, step_timeout=10)
 """For logins that get none."""
 
 
@@ -51,12 +51,16 @@ class LoginPod:
         now: datetime = NOW,
         locators: Mapping[str, str] | None = None,
     ) -> LoginResult:
-        """``password``: replaces what is in the file. ``locators``: differ from the defaults."""
+        """``password``: replaces what is in the file. ``locators``: differ from the defaults.
+
+        Raises TimeoutError when it takes longer than it may: every test is a test of that.
+        """
         user = self.user.model_copy(update={} if username is None else {"username": username})
         if password is not None:
             self.password_file.write_text(password)
         chosen = settings.model_copy(update={"locators": Locators(**(locators or {}))})
-        return await log_in(user, chosen, self.paths, now=lambda: now)
+        async with asyncio.timeout(longest_login(chosen)):
+            return await log_in(user, chosen, self.paths, now=lambda: now)
 
     @property
     def password_file(self) -> Path:

@@ -60,8 +60,12 @@ async def test_no_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
 
-async def test_a_debug_setting_that_prints_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEBUG", "pw:api")
+@pytest.mark.parametrize("names", ["pw:api", "mine,pw:*", "*"])
+async def test_a_debug_setting_that_prints_passwords(
+    monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    """Seen: with pw:api the driver prints the value of each `fill`."""
+    monkeypatch.setenv("DEBUG", names)
     with pytest.raises(MissingDependencyError, match="DEBUG"):
         async with open_page(BrowserLogin(), "pin"):
             pass

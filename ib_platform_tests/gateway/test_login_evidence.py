@@ -98,5 +98,5 @@ async def test_a_page_that_is_gone(page: Page, tmp_path: Path) -> None:
     await gone.close()
     file = await LoginEvidence(tmp_path, 5, SECRETS).take(gone, RESULT, NOW)
     assert file is not None
-    assert "the page cannot be read: TargetClosedError" in file.read_text()
+    assert "the page cannot be read: " in file.read_text()
     assert not file.with_suffix(".png").exists()

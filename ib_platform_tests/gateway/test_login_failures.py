@@ -20,8 +20,9 @@ from ib_platform_tests.gateway.login_pods import (
     silent_listener,
     simulated_pod,
 )
+from ib_platform_tests.ports import free_port
 
-HANGS = BrowserLogin(page_timeout=60, step_timeout=4)
+HANGS = BrowserLogin(page_timeout=60, step_timeout=10)
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:
@@ -59,6 +60,8 @@ async def test_a_gateway_that_accepts_and_says_nothing(tmp_path: Path) -> None:
         result = await login
     assert result.outcome is LoginOutcome.PAGE_HANGS
     assert "opening the login page" in result.detail
+    assert result.evidence is not None
+    assert "about:blank" in result.evidence.read_text(), "the page does answer, it is empty"
 
 
 async def test_no_answer_to_the_click(tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ async def test_a_page_whose_script_never_rests(tmp_path: Path) -> None:
 
 async def test_a_script_that_never_rests_after_the_click(tmp_path: Path) -> None:
     async with pod_with_page(tmp_path, form("while (true) {}")) as pod:
-        result = await pod.log_in(BrowserLogin(page_timeout=6, step_timeout=2))
+        result = await pod.log_in(BrowserLogin(page_timeout=30, step_timeout=2))
     assert result.outcome is LoginOutcome.PAGE_HANGS
     assert result.evidence is not None
     assert "did not answer" in result.evidence.read_text()
@@ -86,10 +89,22 @@ async def test_a_script_that_never_rests_after_the_click(tmp_path: Path) -> None
     assert not browser_processes()
 
 
+async def test_a_page_that_does_not_load_to_its_end(tmp_path: Path) -> None:
+    """Half of the page is there: its missing field may have been in the other half."""
+    port = free_port()
+    half = f'<title>Half</title><p>Loading<img src="http://127.0.0.1:{port}/logo.png">'
+    async with silent_listener(port), pod_with_page(tmp_path, half) as pod:
+        result = await pod.log_in(HASTY)
+    assert result.outcome is LoginOutcome.PAGE_HANGS
+    assert result.detail == "the login page did not load to its end"
+    assert result.evidence is not None
+    assert "Loading" in result.evidence.read_text()
+
+
 @pytest.mark.parametrize("name", ["username", "password", "submit"])
 async def test_a_page_that_changed(tmp_path: Path, name: str) -> None:
     async with simulated_pod(tmp_path) as (pod, face):
-        settings = BrowserLogin(page_timeout=4, step_timeout=60)
+        settings = BrowserLogin(page_timeout=10, step_timeout=60)
         result = await pod.log_in(settings, locators={name: "#moved-elsewhere"})
         assert result.outcome is LoginOutcome.PAGE_CHANGED
         assert f"gateway.login.locators.{name} finds (#moved-elsewhere)" in result.detail

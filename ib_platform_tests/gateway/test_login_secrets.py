@@ -30,7 +30,7 @@ from ib_platform_tests.gateway.login_pods import (
 )
 from ib_platform_tests.simulator.login_client import PASSWORD
 
-STEP = BrowserLogin(page_timeout=60, step_timeout=4)
+STEP = BrowserLogin(page_timeout=60, step_timeout=10)
 HTML_PASSWORD = "Zq7-hunter2&<'x"
 ECHO = """const typed = document.querySelector('[name=password]').value;
 document.title = typed; say('no entry for ' + typed); history.replaceState(0, 0, '?' + typed)"""
