@@ -106,8 +106,9 @@ async def test_a_driver_that_stands_still_is_killed(
     assert "did not end in order (TimeoutError)" in caplog.text
 
 
-async def test_a_killed_supervisor_leaves_no_browser(tmp_path: Path) -> None:
-    """SIGKILL of the process that logs in: nobody is left who could end the browser."""
+async def test_a_killed_supervisor_leaves_no_browser(tmp_path: Path, temporary: Path) -> None:
+    """SIGKILL of the process that logs in: nobody is left who could end the browser. The next
+    login removes its files."""
     pod = login_pod(tmp_path)
     program = (
         "import asyncio, sys\nfrom pathlib import Path\n"
@@ -126,3 +127,8 @@ async def test_a_killed_supervisor_leaves_no_browser(tmp_path: Path) -> None:
         await child.wait()
         _, alive = await asyncio.to_thread(psutil.wait_procs, browser, timeout=60)
         assert not alive
+    assert list(temporary.glob("ib_platform_login.*"))
+    pin = public_key_pin(pod.paths.certificate)
+    async with open_page(BrowserLogin(), pin):
+        assert len(list(temporary.glob("ib_platform_login.*"))) == 1
+    assert not list(temporary.glob("ib_platform_login.*"))
