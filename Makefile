@@ -41,5 +41,5 @@ venv:
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ib_platform needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }; \
 	  echo "installing into .venv (once; about a minute)"; \
 	  $(PYTHON) -m venv .venv || { echo "the venv module is missing: apt-get install python3-venv" >&2; exit 1; }; \
-	  $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]' \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[embedded,login,dev]' \
 	  && cp constraints.txt .venv/constraints.installed; }

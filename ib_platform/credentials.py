@@ -91,7 +91,7 @@ def _line_of(file: Path, user: PaperUser, what: str) -> str:
     line = text.removesuffix("\n").removesuffix("\r")
     if not line.strip():
         raise _unusable(file, user, "is empty", f"Write the {what} into it.")
-    if len(line.splitlines()) > 1 or "\0" in line:
+    if line.splitlines() != [line] or "\0" in line:
         raise _unusable(file, user, "holds more than one line", f"Write the {what} alone.")
     return line
 
@@ -100,14 +100,14 @@ def _content(file: Path, user: PaperUser, what: str) -> bytes:
     try:
         # Not blocking: opening a pipe would wait for its writer.
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            # What was opened is judged, not what the name leads to a moment later.
+            _require_private(file, user, os.fstat(handle))
+            content = os.read(handle, _MOST_BYTES + 1)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise _unreadable(file, user, what, error) from error
-    with os.fdopen(handle, "rb") as stream:
-        _require_private(file, user, os.fstat(handle))
-        try:
-            content = stream.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise _unreadable(file, user, what, error) from error
     if len(content) > _MOST_BYTES:
         problem = f"is longer than {_MOST_BYTES} bytes"
         raise _unusable(file, user, problem, f"Write the {what} alone.")

@@ -20,7 +20,7 @@ BUDGETS = {
     "e2e": 520,
     "faults": 100,
     "fleet": 90,
-    "gateway": 60,
+    "gateway": 360,
     "ibkr": 60,
     "marketdata": 20,
     "orchestration": 170,

@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ib_platform.config_gateway import BrowserLogin
 from ib_platform.errors import GatewayError, MissingDependencyError
+from ib_platform.gateway.browser_folder import BrowserFolder, remove_abandoned
 from ib_platform.gateway.browser_processes import KILL_TIMEOUT, BrowserProcesses
 from ib_platform.gateway.redaction import first_line
 from ib_platform.gateway.uninterrupted import uninterrupted
@@ -117,6 +117,8 @@ async def open_page(settings: BrowserLogin, pin: str) -> AsyncIterator[Page]:
         GatewayError: the browser does not start, or not within ``START_TIMEOUT``.
     """
     driver = _playwright()
+    for folder in await asyncio.to_thread(remove_abandoned):
+        logger.info("removed %s, which a killed login had left", folder)
     browser = _Browser(settings, find_chromium(settings.chromium), pin, driver())
     try:
         yield await uninterrupted(browser.start())
@@ -133,12 +135,16 @@ def _playwright() -> Callable[[], AbstractAsyncContextManager[Playwright]]:
             "the browser login needs the Python package playwright. Install it with "
             "`pip install 'ib-platform[login]'`; the browsers that it offers are not needed."
         ) from error
-    if "pw:" in os.environ.get("DEBUG", ""):
+    if any(name.strip().startswith("pw") or "*" in name for name in _debugged()):
         raise MissingDependencyError(
             "the environment variable DEBUG makes Playwright print what it types, passwords too. "
             "Unset it: nobody logs in with it."
         )
     return async_playwright
+
+
+def _debugged() -> list[str]:
+    return os.environ.get("DEBUG", "").split(",")
 
 
 class _Browser:
@@ -155,8 +161,8 @@ class _Browser:
         self._chromium = chromium
         self._pin = pin
         self._driver = driver
-        self._folder = Path(tempfile.mkdtemp(prefix="ib_platform_login."))
-        self._processes = BrowserProcesses(self._folder)
+        self._folder = BrowserFolder()
+        self._processes = BrowserProcesses(self._folder.path)
         self._context: BrowserContext | None = None
 
     async def start(self) -> Page:
@@ -177,14 +183,14 @@ class _Browser:
 
     async def _launch(self, playwright: Playwright) -> BrowserContext:
         return await playwright.chromium.launch_persistent_context(
-            self._folder / "profile",
+            self._folder.path / "profile",
             executable_path=self._chromium,
             headless=True,
             args=chromium_arguments(self._pin),
             # Chromium's sandbox refuses to work for root.
             chromium_sandbox=self._settings.sandbox and os.geteuid() != 0,
-            env=dict(browser_environment(os.environ, self._folder)),
-            artifacts_dir=self._folder / "artifacts",
+            env=dict(browser_environment(os.environ, self._folder.path)),
+            artifacts_dir=self._folder.path / "artifacts",
             accept_downloads=False,
             service_workers="block",
             timeout=START_TIMEOUT * 1000,
@@ -202,6 +208,5 @@ class _Browser:
             logger.warning("the browser did not end in order (%s)", type(error).__name__)
         if killed := await asyncio.to_thread(self._processes.kill):
             logger.warning("killed %d processes that the browser left", killed)
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-        if self._folder.exists():
-            logger.warning("%s could not be removed", self._folder)
+        if not await asyncio.to_thread(self._folder.remove):
+            logger.warning("%s could not be removed", self._folder.path)

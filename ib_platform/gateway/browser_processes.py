@@ -1,4 +1,4 @@
-"""The processes of one browser, found among our descendants, for the end by force."""
+"""The processes of one browser, for its end by force."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ _DRIVER_COMMAND = "run-driver"
 class BrowserProcesses:
     """Made before the driver is started: drivers that run by then are somebody else's.
 
-    ``folder``: the profile lies below it, and stands in Chromium's command line.
+    ``folder``: the profile lies below it, hence it stands in the command lines of this Chromium
+    and of no other.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
+        self._profile = f"--user-data-dir={folder}"
         self._others = {process.pid for process in _drivers()}
 
     def running(self) -> list[psutil.Process]:
         """Chromium with its own children first, then the driver."""
+        # A Chromium whose driver was killed is no descendant of ours any more.
         chromium = [
             process
-            for process in psutil.Process().children(recursive=True)
-            if any(self._folder in argument for argument in _command(process))
+            for process in psutil.process_iter()
+            if any(argument.startswith(self._profile) for argument in _command(process))
         ]
         children = [child for process in chromium for child in _children(process)]
         drivers = [process for process in _drivers() if process.pid not in self._others]
@@ -61,5 +63,5 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 def _command(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []

@@ -28,13 +28,12 @@ _EMPTY_FIELDS = """fields => { for (const field of fields) {
   field.removeAttribute("value");
   if (field.tagName !== "SELECT") field.value = "";
 } }"""
-_EMPTY_TEXTS = """secrets => {
-  const found = secrets.map(secret => secret.toLowerCase());
+_BLACKEN_TEXTS = r"""secrets => {
+  const escaped = secrets.map(secret => secret.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const any = new RegExp(escaped.join("|"), "gi");
   const texts = document.createTreeWalker(document, NodeFilter.SHOW_TEXT);
-  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
-    const text = node.data.toLowerCase();
-    if (found.some(secret => text.includes(secret))) node.data = "(removed)";
-  }
+  for (let node = texts.nextNode(); node; node = texts.nextNode())
+    if (node.data.search(any) >= 0) node.data = node.data.replace(any, "\u2588\u2588\u2588");
 }"""
 
 
@@ -45,7 +44,8 @@ class LoginEvidence:
     def __init__(self, folder: Path, keep: int, secrets: Sequence[str]) -> None:
         self._folder = folder
         self._keep = keep
-        self._secrets = [secret for secret in secrets if secret]
+        # Of two that overlap, the longer one has to be found.
+        self._secrets = sorted(filter(str.strip, secrets), key=len, reverse=True)
         self._redact = Redactor(secrets)
 
     async def take(self, page: Page, result: LoginResult, now: datetime) -> Path | None:
@@ -59,6 +59,7 @@ class LoginEvidence:
         picture: bytes | None = None
         try:
             async with asyncio.timeout(EVIDENCE_TIMEOUT):
+                await _stop_loading(page)
                 await self._wipe(page)
                 picture = await self._picture(page)
                 seen = await _described(page)
@@ -78,7 +79,8 @@ class LoginEvidence:
         """No picture is taken of a page that does not let itself be wiped."""
         for frame in page.frames:
             await frame.locator(_FIELDS).evaluate_all(_EMPTY_FIELDS)
-            await frame.evaluate(_EMPTY_TEXTS, self._secrets)
+            if self._secrets:
+                await frame.evaluate(_BLACKEN_TEXTS, self._secrets)
 
     async def _picture(self, page: Page) -> bytes:
         return await page.screenshot(
@@ -104,6 +106,13 @@ class LoginEvidence:
             if file.stem not in instants[: self._keep]:
                 with contextlib.suppress(FileNotFoundError):
                     file.unlink()
+
+
+async def _stop_loading(page: Page) -> None:
+    """A page on its way to another one answers nothing until it has arrived."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Page.stopLoading")
+    await session.detach()
 
 
 async def _described(page: Page) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 from aiohttp import web
 
 from ib_platform.config import PaperUser
 from ib_platform.config_gateway import BrowserLogin, Credentials, Locators
-from ib_platform.gateway.login import log_in
+from ib_platform.gateway.login import log_in, longest_login
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.login_outcome import LoginResult
 from ib_platform.ibkr.tls import server_ssl_context
@@ -29,7 +31,7 @@ from ib_platform_tests.simulator.login_client import PASSWORD, USERS, logged_out
 NOW = datetime(2026, 11, 25, 14, 30, 15, 123456, tzinfo=UTC)
 PATIENT = BrowserLogin(page_timeout=60, step_timeout=60)
 """For logins that get an answer: no test depends on how fast it comes."""
-HASTY = BrowserLogin(page_timeout=4, step_timeout=4)
+HASTY = BrowserLogin(page_timeout=10, step_timeout=10)
 """For logins that get none."""
 
 
@@ -47,14 +49,18 @@ class LoginPod:
         username: str | None = None,
         password: str | None = None,
         now: datetime = NOW,
-        **locators: str,
+        locators: Mapping[str, str] | None = None,
     ) -> LoginResult:
-        """``password``: replaces what is in the file. ``locators``: differ from the defaults."""
+        """``password``: replaces what is in the file. ``locators``: differ from the defaults.
+
+        Raises TimeoutError when it takes longer than it may: every test is a test of that.
+        """
         user = self.user.model_copy(update={} if username is None else {"username": username})
         if password is not None:
             self.password_file.write_text(password)
-        chosen = settings.model_copy(update={"locators": Locators(**locators)})
-        return await log_in(user, chosen, self.paths, now=lambda: now)
+        chosen = settings.model_copy(update={"locators": Locators(**(locators or {}))})
+        async with asyncio.timeout(longest_login(chosen)):
+            return await log_in(user, chosen, self.paths, now=lambda: now)
 
     @property
     def password_file(self) -> Path:
@@ -123,36 +129,50 @@ async def pod_with_page(folder: Path, html: str, status: int = 200) -> AsyncIter
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def silent_listener(port: int) -> AsyncIterator[asyncio.Event]:
-    """Accepts connections and says nothing. The event: somebody has connected."""
-    connected = asyncio.Event()
+class SilentListener:
+    """Accepts connections and says nothing."""
 
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.set()
-        try:
+    def __init__(self) -> None:
+        self._connected = asyncio.Event()
+
+    async def connection_of(self, login: asyncio.Task[Any]) -> None:
+        """Wait until the browser of ``login`` has connected; fail when the login ends instead."""
+        connected = asyncio.create_task(self._connected.wait())
+        done, _ = await asyncio.wait({connected, login}, return_when=asyncio.FIRST_COMPLETED)
+        assert connected in done, login.result()
+
+    async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connected.set()
+        with contextlib.suppress(ConnectionError):
             while await reader.read(4096):
                 pass
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
+        writer.close()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", port)
+
+@asynccontextmanager
+async def silent_listener(port: int) -> AsyncIterator[SilentListener]:
+    listener = SilentListener()
+    server = await asyncio.start_server(listener.hold, "127.0.0.1", port)
     async with server:
-        yield connected
+        yield listener
 
 
 def browser_processes() -> list[psutil.Process]:
     """Drivers and Chromiums among the descendants of this process, zombies too."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.name() in ("node", "chromium", "chrome_crashpad"):
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return [p for p in psutil.Process().children(recursive=True) if kind_of(p) is not None]
+
+
+def kind_of(process: psutil.Process) -> str | None:
+    """``driver``, ``chromium``, ``zombie`` or None: something else, or gone."""
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return "zombie"
+        command = " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return None
+    if "run-driver" in command:
+        return "driver"
+    return "chromium" if "chrom" in command else None
 
 
 def form(script: str = "", *, extra: str = "", busy: bool = False) -> str:

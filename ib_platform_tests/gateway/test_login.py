@@ -83,21 +83,32 @@ async def test_any_other_error(tmp_path: Path, text: str) -> None:
         )
 
 
-async def test_a_switch_that_stands_wrong_either_way(tmp_path: Path) -> None:
-    async with simulated_pod(tmp_path) as (pod, face):
-        face.world.faults.begin(
-            FaultKind.LOGIN_FAILS,
-            face.world.clock.now(),
-            parameters={"text": PAPER_USER_IN_LIVE_MODE},
-        )
-        result = await pod.log_in()
-        assert result.outcome is LoginOutcome.WRONG_MODE
-        assert "Please select the correct Login mode" in result.detail
-
-
 INVERTED = f"""document.getElementById('toggle1').checked
 ? say('{PAPER_USER_IN_LIVE_MODE}') : (document.body.textContent = 'Client login succeeds')"""
 SWITCH = '<input type="checkbox" id="toggle1"><label for="toggle1">Live</label>'
+
+
+ALWAYS_WRONG = f"""localStorage.visits = 1 + Number(localStorage.visits || 0);
+document.title = 'visit ' + localStorage.visits + (document.getElementById('toggle1').checked
+? ' paper' : ' live'); say('{PAPER_USER_IN_LIVE_MODE}')"""
+
+
+async def test_a_switch_that_stands_wrong_either_way_is_moved_once(tmp_path: Path) -> None:
+    async with pod_with_page(tmp_path, form(ALWAYS_WRONG, extra=SWITCH)) as pod:
+        result = await pod.log_in()
+        assert result.outcome is LoginOutcome.WRONG_MODE
+        assert "Please select the correct Login mode" in result.detail
+        assert result.evidence is not None
+        assert "title: visit 2 live" in result.evidence.read_text()
+
+
+async def test_a_wrong_mode_without_a_switch_is_final(tmp_path: Path) -> None:
+    without = ALWAYS_WRONG.replace("document.getElementById('toggle1').checked", "false")
+    async with pod_with_page(tmp_path, form(without)) as pod:
+        result = await pod.log_in()
+        assert result.outcome is LoginOutcome.WRONG_MODE
+        assert result.evidence is not None
+        assert "title: visit 1 live" in result.evidence.read_text()
 
 
 async def test_a_switch_that_means_the_reverse_is_moved_once(tmp_path: Path) -> None:
@@ -114,7 +125,7 @@ async def test_a_live_user_is_never_logged_in_by_moving_the_switch(tmp_path: Pat
 
 async def test_a_switch_whose_position_cannot_be_read_is_not_submitted(tmp_path: Path) -> None:
     async with simulated_pod(tmp_path) as (pod, face):
-        result = await pod.log_in(toggle_state="#no-such-switch")
+        result = await pod.log_in(locators={"toggle_state": "#no-such-switch"})
         assert result.outcome is LoginOutcome.PAGE_CHANGED
         assert "gateway.login.locators.toggle_state" in result.detail
         assert face.login is None
@@ -123,14 +134,22 @@ async def test_a_switch_whose_position_cannot_be_read_is_not_submitted(tmp_path:
 async def test_a_switch_that_does_not_move(tmp_path: Path) -> None:
     switch = SWITCH.replace("<label", "<label onclick='return false'")
     async with pod_with_page(tmp_path, form(extra=switch)) as pod:
-        result = await pod.log_in(BrowserLogin(page_timeout=60, step_timeout=4))
+        result = await pod.log_in(BrowserLogin(page_timeout=60, step_timeout=10))
         assert result.outcome is LoginOutcome.PAGE_CHANGED
         assert "does not move" in result.detail
 
 
-@pytest.mark.parametrize("code_field", ["xyz-field-bronze-response", "xyz-field-silver-response"])
+BRONZE, SILVER = "xyz-field-bronze-response", "xyz-field-silver-response"
+
+
 @pytest.mark.parametrize(
-    "factor", [factor for factor in SecondFactor if factor is not SecondFactor.NONE]
+    ("factor", "code_field"),
+    [
+        (SecondFactor.TOTP, BRONZE),
+        (SecondFactor.TOTP, SILVER),
+        (SecondFactor.SELECT, SILVER),
+        (SecondFactor.PUSH, BRONZE),
+    ],
 )
 async def test_a_second_factor_stops_the_login(
     tmp_path: Path, factor: SecondFactor, code_field: str
