@@ -100,7 +100,7 @@ def rebalance(config_file: Path | None) -> None:
 @_PAPER_USER
 def stream(config_file: Path | None, paper_user: str) -> None:
     """Stream the ladders of one paper user through the spool into ClickHouse."""
-    from ib_platform.streamer.app import run
+    from ib_platform.streamer.process import run
 
     _log_to_stderr()
     run(load_config(config_file), paper_user)

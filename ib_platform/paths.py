@@ -53,3 +53,8 @@ class PodPaths:
     def spool(self) -> Path:
         """Spool of the paper user: outlives runs."""
         return self.state_dir / "spool" / self.paper_user
+
+    @property
+    def capability(self) -> Path:
+        """JSON: how many ladders a session of the paper user holds, as its frames have proven."""
+        return self.spool / "capability.json"

@@ -36,7 +36,7 @@ class Desk:
         self.gateway = gateway
         self.client = client
         self.tracker = Tracker(30)
-        self.subscriptions = Subscriptions("DU1")
+        self.subscriptions = Subscriptions("DU1", chance=lambda: 0.5)
         self.rows: list[ContractRow] = []
         self.desk = ContractDesk(self.tracker, self.subscriptions, self.rows.append)
 
