@@ -30,6 +30,12 @@ FLOWING = 3.0
 LIVELY = 5
 """Frames in the ten seconds before: fewer, and a silence of ten seconds means nothing."""
 
+_MEANINGS = {
+    LadderMode.MULTIPLEX: "further ladders come and the earlier ones go on",
+    LadderMode.REPLACE: "a further ladder silences an earlier one",
+    LadderMode.FIRST_WINS: "a further ladder never comes while the earlier ones go on",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
@@ -135,7 +141,7 @@ class CapabilityProbe:
             asked = sorted({each.asked for each in found} & self._ever_came)
             if len(asked) > 1:
                 held = max([self.proven, *(each.held for each in found)])
-                return Conclusion(mode, held, _in_words(mode, asked, held))
+                return Conclusion(mode, held, _what_was_seen(mode, asked, held))
         if self.proven < 2:
             return None
         together = ", ".join(self._together)
@@ -194,7 +200,7 @@ class CapabilityProbe:
         self._against = [each for each in self._against if each.held >= len(together)]
 
 
-def _in_words(mode: LadderMode, asked: list[str], held: int) -> str:
+def _what_was_seen(mode: LadderMode, asked: list[str], held: int) -> str:
     tried = " and of ".join(asked)
     if mode is LadderMode.REPLACE:
         return f"each request, of {tried}, silenced an earlier ladder; {held} went on"
@@ -234,3 +240,25 @@ def why_not_held(capability: LadderCapability, file: str) -> str:
 def first_of(keys: Iterable[str], capability: LadderCapability | None) -> list[str]:
     """The contracts whose ladders are asked for, in the order of the assignment."""
     return list(keys)[: holds(capability)]
+
+
+def in_words(capability: LadderCapability | None, depth_slots: int, file: str) -> list[str]:
+    """What is known of a session and what it means for a paper user with so many slots: lines for
+    people."""
+    if capability is None:
+        return [
+            f"nothing is proven yet ({file} is not there)",
+            "a streamer with two or more contracts finds it out by itself in open hours",
+        ]
+    at = capability.concluded_at.isoformat(timespec="seconds")
+    lines = [
+        f"{capability.mode.value}: {_MEANINGS[capability.mode]}",
+        f"ladders at a time: {capability.ladders}, proven at {at}",
+        f"evidence: {capability.evidence}",
+    ]
+    limit = holds(capability)
+    if limit is not None and depth_slots > limit:
+        lines.append(f"depth_slots is {depth_slots}: set it to {limit} and rebalance")
+    elif limit is None and depth_slots > capability.ladders:
+        lines.append(f"depth_slots is {depth_slots}: more than {capability.ladders} is unproven")
+    return lines

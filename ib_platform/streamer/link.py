@@ -231,7 +231,7 @@ class Link:
             detail=request.detail,
         )
         if request.requests_ladder and request.contract is not None:
-            self._state.tracker.ladder_requested(request.contract)
+            self._state.tracker.ladder_requested(request.contract, time.monotonic())
 
     async def _say_goodbye(self) -> None:
         try:

@@ -31,7 +31,7 @@ class TrackedContract:
 
     ``problem``: why it cannot be resolved; ``not_held``: why this session does not hold its ladder.
     ``last_frame``: the newest ladder frame that could be read; ``unreadable``: the newest one that
-    could not, and why.
+    could not, and why. ``requested``: on this connection.
     """
 
     calendar: CalendarName
@@ -45,6 +45,7 @@ class TrackedContract:
     last_frame: float | None = None
     last_frame_at: datetime | None = None
     unreadable: tuple[float, str] | None = None
+    requested: bool = False
     frames_of_connection: int = 0
     two_sided_since: float | None = None
     warm: bool = False
@@ -139,6 +140,7 @@ class TrackedContract:
         """The connection ended: the book is unknown until the next full frame."""
         self.book.disconnected()
         self.frames_of_connection = 0
+        self.requested = False
         self.warm, self.two_sided_since = False, None
 
     def means_another(self) -> None:

@@ -68,9 +68,13 @@ class Tracker:
         """The contract means nothing that could be streamed; ``problem`` is for people."""
         self.contracts[key].problem = problem
 
-    def ladder_requested(self, key: str) -> None:
-        """A request went out: the next full frame begins a new epoch."""
-        self.contracts[key].book.subscription_requested()
+    def ladder_requested(self, key: str, now: float) -> None:
+        """A request went out: the next full frame begins a new epoch. Before the first request of a
+        connection nothing was due: ladders are asked for one after the other."""
+        contract = self.contracts[key]
+        contract.book.subscription_requested()
+        if not contract.requested:
+            contract.requested, contract.waiting_since = True, now
 
     def connected(self, now: float) -> None:
         """Subscriptions can be made from now on: until then no frame was due."""

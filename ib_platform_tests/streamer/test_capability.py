@@ -16,6 +16,7 @@ from ib_platform.streamer.capability import (
     Conclusion,
     first_of,
     holds,
+    in_words,
     is_news,
     why_not_held,
 )
@@ -264,3 +265,20 @@ def test_the_words_for_people_say_what_to_do() -> None:
     assert "holds 1 ladder(s) at a time (replace), proven at 2026-11-24T12:00:00+00:00" in why
     assert "needs another paper user" in why
     assert "delete /x/capability.json" in why
+
+
+@pytest.mark.parametrize(
+    ("known", "slots", "last"),
+    [
+        (None, 1, "a streamer with two or more contracts finds it out by itself in open hours"),
+        ((MULTI, 3), 3, "evidence: seen"),
+        ((MULTI, 2), 3, "depth_slots is 3: more than 2 is unproven"),
+        ((REPLACE, 1), 3, "depth_slots is 3: set it to 1 and rebalance"),
+        ((REPLACE, 1), 1, "evidence: seen"),
+    ],
+)
+def test_what_it_means_for_a_paper_user(
+    known: tuple[LadderMode, int] | None, slots: int, last: str
+) -> None:
+    stored = None if known is None else LadderCapability(*known, AT, "seen")
+    assert in_words(stored, slots, "/x/capability.json")[-1] == last
