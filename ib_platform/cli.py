@@ -100,10 +100,27 @@ def rebalance(config_file: Path | None) -> None:
 @_PAPER_USER
 def stream(config_file: Path | None, paper_user: str) -> None:
     """Stream the ladders of one paper user through the spool into ClickHouse."""
-    from ib_platform.streamer.app import run
+    from ib_platform.streamer.process import run
 
     _log_to_stderr()
     run(load_config(config_file), paper_user)
+
+
+@main.command()
+@_CONFIG
+@_PAPER_USER
+def probe(config_file: Path | None, paper_user: str) -> None:
+    """Print how many ladders one session of a paper user holds, as its frames have proven."""
+    from ib_platform.paths import PodPaths
+    from ib_platform.streamer.capability import in_words
+    from ib_platform.streamer.capability_keeper import read_capability
+
+    _log_to_stderr()
+    config = load_config(config_file)
+    user = config.paper_user(paper_user)
+    file = PodPaths(config.runtime.state_dir, user.name).capability
+    for line in in_words(read_capability(file), user.depth_slots, str(file)):
+        click.echo(line)
 
 
 @main.command()

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from ib_platform.states import ContractState, PodState
+from ib_platform.states import ContractState, LadderMode, PodState
 
 
 class FrameCounts(msgspec.Struct):
@@ -47,8 +47,20 @@ class ContractHealth(msgspec.Struct):
     reason: str | None = None
 
 
+class LadderCapability(msgspec.Struct, frozen=True):
+    """What the frames of a session have proven about several ladders at once.
+
+    ``ladders``: how many it held at a time, at least. ``evidence``: what was seen, in words.
+    """
+
+    mode: LadderMode
+    ladders: int
+    concluded_at: datetime
+    evidence: str
+
+
 class StreamerHealth(msgspec.Struct):
-    """Answer of the streamer's ``/status``."""
+    """Answer of the streamer's ``/status``. ``capability`` None: nothing is proven yet."""
 
     paper_user: str
     run_id: str
@@ -62,6 +74,7 @@ class StreamerHealth(msgspec.Struct):
     assignment_generation: int | None
     assignment_source: str | None
     contracts: dict[str, ContractHealth]
+    capability: LadderCapability | None = None
 
 
 class GatewayHealth(msgspec.Struct):

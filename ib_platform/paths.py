@@ -73,3 +73,8 @@ class PodPaths:
     def login_record(self) -> Path:
         """Logins of the paper user, counted: outlives pods, as the spool does."""
         return self.spool / "logins.json"
+
+    @property
+    def capability(self) -> Path:
+        """JSON: how many ladders a session of the paper user holds, as its frames have proven."""
+        return self.spool / "capability.json"

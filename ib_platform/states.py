@@ -72,6 +72,16 @@ class StreamEventKind(StrEnum):
     FRAMES_LOST = "frames_lost"
     LATE_STAMPS = "late_stamps"
     CLOCK_STEP = "clock_step"
+    CAPABILITY = "capability"
+
+
+class LadderMode(StrEnum):
+    """What happens to the open ladders of a session when a further one is requested (unproven at
+    IBKR): all go on, an earlier one stops, or the further one never comes."""
+
+    MULTIPLEX = "multiplex"
+    REPLACE = "replace"
+    FIRST_WINS = "first_wins"
 
 
 class Verdict(StrEnum):

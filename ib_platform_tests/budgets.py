@@ -14,7 +14,7 @@ import pytest
 
 BUDGETS = {
     "(top)": 30,
-    "conformance": 260,
+    "conformance": 330,
     "demo": 30,
     "doctor": 90,
     "e2e": 520,
@@ -26,7 +26,7 @@ BUDGETS = {
     "orchestration": 170,
     "recorder": 130,
     "simulator": 370,
-    "streamer": 540,
+    "streamer": 810,
     "warehouse": 740,
 }
 

@@ -19,6 +19,7 @@ from ib_platform.simulator.parameters import Count, Seconds, Share, Span, parame
 from ib_platform.simulator.second_factor import SecondFactor, decoded_secret
 from ib_platform.simulator.session_states import SessionParameters
 from ib_platform.simulator.snapshots import SnapshotParameters
+from ib_platform.states import LadderMode
 
 
 def _checked_secret(secret: str) -> str:
@@ -37,14 +38,6 @@ class PageGeneration(StrEnum):
     FIRST = "first"
     SECOND = "second"
     THIRD = "third"
-
-
-class LadderMode(StrEnum):
-    """What happens to the open ladder when a second one is requested (unproven at IBKR)."""
-
-    MULTIPLEX = "multiplex"
-    REPLACE = "replace"
-    FIRST_WINS = "first_wins"
 
 
 @parameters

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ib_platform.simulator.behaviour import LadderMode, SeveralLaddersParameters
+from ib_platform.simulator.behaviour import SeveralLaddersParameters
 from ib_platform.simulator.ladder_view import LadderView
+from ib_platform.states import LadderMode
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""``ib-platform stream``: the pod's main process.
+"""One run of the pod's main process.
 
 Nothing comes between the socket and the spool but the stamp; everything else (understanding,
 loading, health, rows for people) follows the spool. Imports no Dagster.
@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
-import signal
 import time
 from collections.abc import Coroutine
 from typing import Any
 
-from ib_platform import __version__
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
 from ib_platform.health_server import serve_health
@@ -29,15 +26,14 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
-from ib_platform.streamer.ending import say_the_end
-from ib_platform.streamer.health import StreamerState, utc_now
+from ib_platform.streamer.capability_keeper import CapabilityKeeper
+from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
-from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.rolls import RollMemory, rolls_path
-from ib_platform.streamer.spool import Spool, new_run_id
+from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.stamps import watch_clocks
 from ib_platform.streamer.subscriptions import Subscriptions
 from ib_platform.streamer.tracker import Tracker
@@ -70,7 +66,10 @@ class Streamer:
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
         self._state = StreamerState(spool, loader, self._watcher, tracker)
-        self._subscriptions = Subscriptions(user.account)
+        self._subscriptions = Subscriptions(
+            user.account, chance=random.random, ladder_renewal=config.limits.ladder_renewal
+        )
+        self._capability = CapabilityKeeper(paths.capability, self._state, self._subscriptions)
         self._rows = RowWriter(config.clickhouse, config.limits.heartbeat_every)
         self._desk = ContractDesk(
             tracker,
@@ -233,6 +232,7 @@ class Streamer:
             self._subscriptions,
             self._desk,
             self._watcher,
+            self._capability,
             self._limits,
         )
         end = None
@@ -260,66 +260,3 @@ class Streamer:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
-
-
-async def _serve(streamer: Streamer) -> None:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, streamer.ask_to_stop)
-    await streamer.run()
-
-
-def run(config: PlatformConfig, paper_user: str) -> None:
-    """Stream ``paper_user``'s contracts until SIGTERM or SIGINT, then flush and return.
-
-    Frames that ClickHouse has not acknowledged within ``limits.shutdown_deadline`` stay in the
-    spool, which is said in the log; the next run loads them.
-
-    Raises:
-        ConfigurationError: no such paper user.
-        SpoolError: another streamer of the same paper user runs, or the disk refuses.
-        LiveAccountError: the login is not provably paper.
-        PlatformInUseError: the health port is taken.
-    """
-    keep_pandas_out()
-    user = config.paper_user(paper_user)
-    paths = PodPaths(config.runtime.state_dir, user.name)
-    run_id = new_run_id(user.name, utc_now())
-    segment_bytes = config.limits.segment_bytes
-    spool = Spool.open(paths.spool, user.name, run_id, segment_bytes=segment_bytes)
-    try:
-        logger.info("run %s, spool %s", run_id, paths.spool)
-        loader = Loader(spool, config.clickhouse, config.limits)
-        streamer = Streamer(config, user, spool, loader)
-        streamer.state.journal.event(
-            StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
-        )
-        loader.start()
-        try:
-            asyncio.run(_serve(streamer))
-        except BaseException as error:
-            say_the_end(streamer.state, error)
-            raise
-        else:
-            say_the_end(streamer.state, None)
-        finally:
-            _load_the_rest(streamer, loader)
-    finally:
-        spool.close()
-
-
-def _load_the_rest(streamer: Streamer, loader: Loader) -> None:
-    """Load what can be loaded in the time that is left. The other threads delay nothing."""
-    spool = streamer.state.spool
-    balance = {"received": streamer.state.received, "spooled": spool.frames_written}
-    if loader.stop(max(0.0, streamer.stop_deadline - time.monotonic())):
-        logger.info("stopped; frames: %s, all stored", balance)
-    else:
-        remaining = spool.frames_written - loader.stored
-        logger.warning(
-            "stopped; frames: %s; %d are not stored yet and stay in the spool %s for the next run",
-            balance,
-            remaining,
-            spool.folder,
-        )
-    streamer.join_threads()

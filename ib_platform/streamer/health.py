@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ib_platform.health import FrameCounts, StreamerHealth
+from ib_platform.health import FrameCounts, LadderCapability, StreamerHealth
 from ib_platform.health_server import Probes
 from ib_platform.ibkr.session import Judgement, cause_of
 from ib_platform.states import PodState, StreamEventKind
@@ -43,6 +43,7 @@ class StreamerState:
         self.received = 0
         self.connections = 0
         self.connected = False
+        self.capability: LadderCapability | None = None
         self._loader = loader
         self._watcher = watcher
         self._now = now
@@ -113,6 +114,7 @@ class StreamerState:
             assignment_generation=known.assignment.generation if known.assignment else None,
             assignment_source=known.source,
             contracts=self.tracker.health(self._monotonic(), self._now()),
+            capability=self.capability,
         )
 
     def probes(self) -> Probes:

@@ -20,28 +20,28 @@ from ib_platform.ibkr.messages import (
 )
 from ib_platform.ibkr.proof import require_paper_welcome
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.ibkr.session import cause_of, judge_failure, judge_status
-from ib_platform.ibkr.socket import GatewaySocket
-from ib_platform.marketdata.calendar import is_open
+from ib_platform.ibkr.session import cause_of, judge_status
+from ib_platform.ibkr.socket import GatewaySocket, SendError
 from ib_platform.marketdata.frames import classify
-from ib_platform.states import Cause, ContractState, PodState
+from ib_platform.states import Cause
 from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.capability_keeper import CapabilityKeeper
 from ib_platform.streamer.health import StreamerState, utc_now
+from ib_platform.streamer.requests import Request, carry_out
 from ib_platform.streamer.resolution import ContractDesk
+from ib_platform.streamer.session_poll import (
+    PROBE_TIMEOUT,
+    SessionStatusOfLink,
+    cause_of_end,
+    poll_session,
+)
 from ib_platform.streamer.stamps import Moment, look_at_clocks, record_doubt
-from ib_platform.streamer.subscriptions import LadderSight, Request, Subscriptions, carry_out
+from ib_platform.streamer.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
 _LOOK_EVERY = 0.25
 _KEEP_ALIVE_EVERY = 30.0
-_SESSION_POLL = 10.0
-_ASK_AGAIN = 1.0
-_PENALTY_PAUSE = 60.0
 _STATUS_DUE = 15.0
-_FOLLOWS_WITHIN = 8.0
-"""The websocket tells of a session that is usable again within this time; then the next question
-finds it out of step."""
-_PROBE_TIMEOUT = 2.0
 _CONTROL_TOPICS = ("sts", "system")
 
 
@@ -83,6 +83,7 @@ class Link:
         subscriptions: Subscriptions,
         desk: ContractDesk,
         watcher: AssignmentWatcher,
+        capability: CapabilityKeeper,
         limits: Limits,
     ) -> None:
         self._user = user
@@ -92,15 +93,17 @@ class Link:
         self._subscriptions = subscriptions
         self._desk = desk
         self._watcher = watcher
+        self._capability = capability
         self._heartbeat_timeout = limits.heartbeat_timeout
         self._intake = Intake(state)
-        self._status = SessionStatus()
-        self._told = SessionStatus()
-        """What the websocket itself has said: REST may already speak of another login."""
-        self._left_behind_since: float | None = None
+        self._session = SessionStatusOfLink()
         self._heard_at = self._opened_at = self._kept_alive_at = time.monotonic()
         self._unrecorded = False
-        self.was_usable = False
+
+    @property
+    def was_usable(self) -> bool:
+        """Whether the session could be used over this websocket at some time."""
+        return self._session.was_usable
 
     async def run(self, stopping: asyncio.Event) -> LinkEnd | None:
         """Stream until the connection ends (why) or ``stopping`` is set (None: said goodbye).
@@ -111,7 +114,8 @@ class Link:
         jobs: list[Coroutine[Any, Any, object]] = [
             self._receive(),
             self._look_after(),
-            self._poll_session(),
+            self._notice_a_dead_connection(),
+            poll_session(self._client, self._state, self._session, self._status_is),
             stopping.wait(),
         ]
         tasks = [asyncio.create_task(job) for job in jobs]
@@ -127,8 +131,10 @@ class Link:
         if stopping.is_set():
             await self._say_goodbye()
             return None
-        why = next(result for result in results if isinstance(result, str))
-        return LinkEnd(await self._cause_of_end(), why)
+        end = next(result for result in results if isinstance(result, str | LinkEnd))
+        if isinstance(end, LinkEnd):
+            return end
+        return LinkEnd(await cause_of_end(self._client, self._state), end)
 
     async def _receive(self) -> str:
         while (payload := await self._socket.receive()) is not None:
@@ -140,8 +146,8 @@ class Link:
 
     def _control(self, message: Heartbeat | Welcome | SessionStatus | None, at: Moment) -> None:
         if isinstance(message, SessionStatus):
-            self._told = self._told.merged_with(message)
-            self._status_is(self._status.merged_with(message))
+            self._session.told = self._session.told.merged_with(message)
+            self._status_is(self._session.merged.merged_with(message))
         elif isinstance(message, Welcome):
             require_paper_welcome(message, self._user.username, self._user.name)
         elif isinstance(message, Heartbeat):
@@ -151,7 +157,7 @@ class Link:
 
     def _status_is(self, status: SessionStatus) -> None:
         """Take a changed session. A repeated ``sts`` of a session that stays is no change."""
-        had, self._status = self._status.usable, status
+        had, self._session.merged = self._session.merged.usable, status
         if status.authenticated is None:
             return
         judgement = judge_status(status)
@@ -162,25 +168,32 @@ class Link:
             # Nothing is subscribed on a session that has just become usable.
             self._subscriptions.forget()
             self._state.tracker.connected(time.monotonic())
-            self.was_usable = True
+            self._session.was_usable = True
 
-    async def _look_after(self) -> str:
-        """Follow the assignment, subscribe, keep alive, notice a dead connection."""
+    async def _notice_a_dead_connection(self) -> str:
+        """TCP may stand though nothing will ever arrive. Nothing else may delay this look."""
         while True:
             now = time.monotonic()
             if now - self._heard_at > self._heartbeat_timeout:
                 return f"nothing came for {self._heartbeat_timeout:.0f} s, not even a heartbeat"
             if not self.was_usable and now - self._opened_at > _STATUS_DUE:
                 return f"no authenticated sts came within {_STATUS_DUE:.0f} s"
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _look_after(self) -> str | LinkEnd:
+        """Follow the assignment, subscribe, keep alive."""
+        while True:
+            now = time.monotonic()
             try:
-                await self._subscribe(now)
+                if (why := await self._subscribe(now)) is not None:
+                    return LinkEnd(Cause.SILENT_LADDER, why)
                 if now - self._kept_alive_at > _KEEP_ALIVE_EVERY:
                     self._kept_alive_at = now
                     await self._socket.send(KEEP_ALIVE)
                 self._unrecorded = False
+            except SendError as error:
+                return str(error)
             except GatewayCallError as error:
-                if self._socket.close_code is not None:
-                    return str(error)
                 logger.warning("contracts are not resolved yet: %s", error)
             except SpoolError as error:
                 # What cannot be recorded is not requested, hence asked for again.
@@ -190,26 +203,23 @@ class Link:
                 self._subscriptions.renew(Cause.DISK_FULL)
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _subscribe(self, now: float) -> None:
-        if not self._status.usable:
-            return
+    async def _subscribe(self, now: float) -> str | None:
+        """Send what is due; why a new connection is needed instead, or None."""
+        if not self._session.merged.usable:
+            return None
         await self._desk.follow(self._watcher.known.assignment, self._client, now, utc_now())
         self._state.journal.catch_up()
         if (cause := self._state.journal.take_recovery()) is not None:
             self._subscriptions.renew(cause)
-        plan = self._subscriptions.plan(now, self._sights(now))
+        # Resolving contracts takes time: frames have come meanwhile.
+        now = time.monotonic()
+        sights = self._state.tracker.sights(now, utc_now())
+        if (why := self._subscriptions.reconnect(now, sights)) is not None:
+            return why
+        self._capability.look()
+        plan = self._subscriptions.plan(now, sights, self._capability.why_not_held)
         await carry_out(plan, self._record, self._socket.send)
-
-    def _sights(self, now: float) -> dict[str, LadderSight]:
-        tracker, at = self._state.tracker, utc_now()
-        states = tracker.states(now, at)
-        quiet = (ContractState.SILENT, ContractState.NO_DATA)
-        return {
-            key: LadderSight(
-                contract.last_frame, is_open(contract.calendar, at), states[key] in quiet
-            )
-            for key, contract in tracker.contracts.items()
-        }
+        return None
 
     def _record(self, request: Request) -> None:
         self._state.journal.event_now(
@@ -221,65 +231,11 @@ class Link:
             detail=request.detail,
         )
         if request.requests_ladder and request.contract is not None:
-            self._state.tracker.ladder_requested(request.contract)
-
-    async def _poll_session(self) -> str:
-        """REST evidence beside ``sts``. A failed call proves nothing about an open websocket,
-        unless it is a 401 (the login is gone) or a 429 (pause, but keep the websocket)."""
-        pause = _SESSION_POLL
-        refused = False
-        while True:
-            await asyncio.sleep(pause)
-            pause = _SESSION_POLL
-            try:
-                status = await self._client.auth_status()
-            except GatewayCallError as error:
-                judgement = judge_failure(error.status)
-                logger.warning("auth/status: %s", error)
-                if judgement.state is PodState.NO_SSO and not refused:
-                    # One 401 may be a slip of the gateway: a working websocket is worth a question.
-                    refused, pause = True, _ASK_AGAIN
-                elif judgement.state is PodState.NO_SSO:
-                    self._status = SessionStatus(authenticated=False)
-                    self._state.session_is(judgement)
-                    return "the login is gone (401)"
-                elif judgement.state is PodState.PENALTY:
-                    pause = _PENALTY_PAUSE
-                continue
-            refused = False
-            if self._is_left_behind(status):
-                return "the session is usable, but this websocket's is not: another login"
-            # Before the first sts the websocket would drop requests, whatever REST says.
-            if self.was_usable and status.authenticated is not None:
-                self._status_is(self._status.merged_with(status))
-
-    def _is_left_behind(self, status: SessionStatus) -> bool:
-        """Whether REST has said for a while that the session is usable, and the websocket that it
-        is not. So it is after a login that was lost and made anew between two questions."""
-        now = time.monotonic()
-        if not self.was_usable or self._told.usable or not status.usable:
-            self._left_behind_since = None
-        elif self._left_behind_since is None:
-            self._left_behind_since = now
-        since = self._left_behind_since
-        return since is not None and now - since >= _FOLLOWS_WITHIN
-
-    async def _cause_of_end(self) -> Cause:
-        if self._state.session.state is not PodState.AUTHENTICATED:
-            return cause_of(self._state.session.state)
-        try:
-            async with asyncio.timeout(_PROBE_TIMEOUT):
-                judgement = judge_status(await self._client.auth_status())
-        except GatewayCallError as error:
-            judgement = judge_failure(error.status)
-        except TimeoutError:
-            return Cause.DISCONNECTED
-        self._state.session_is(judgement)
-        return cause_of(judgement.state)
+            self._state.tracker.ladder_requested(request.contract, time.monotonic())
 
     async def _say_goodbye(self) -> None:
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 await carry_out(self._subscriptions.farewell(), self._record, self._socket.send)
         except (GatewayCallError, SpoolError, TimeoutError) as error:
             logger.warning("not unsubscribed: %s", error)

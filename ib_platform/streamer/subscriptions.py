@@ -1,89 +1,68 @@
-"""Which requests to send over the websocket, and when. PURE planning, and a thin sender.
+"""Which requests to send over the websocket, and when. PURE: clocks and chance are arguments.
 
 A request that is sent too early is dropped silently by the gateway, and a ladder may fall silent
 while heartbeats go on (observed page; reference section 3.6): so what was asked for is compared
-with what arrives, again and again. A ladder is re-requested only when it is silent, since that
-costs about 3 s of its deeper levels. Ending one ladder needs the account-wide ``ubd``, which ends
-all of them: the remaining ones are asked for again.
+with what arrives, again and again. A ladder is re-requested when it is silent (``ladder_watch``),
+and otherwise only if a renewal is configured, since that costs about 3 s of its deeper levels.
+Ending one ladder needs the account-wide ``ubd``, which ends all of them: the remaining ones are
+asked for again.
+
+Ladders of a session that has not proven to hold them all are asked for one after the other
+(``capability``); of one that has proven to hold fewer, only the first ones are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
-from ib_platform.ibkr.messages import (
-    subscribe_ladder,
-    subscribe_quote,
-    unsubscribe_ladders,
-    unsubscribe_quote,
+from ib_platform.health import LadderCapability
+from ib_platform.states import Cause
+from ib_platform.streamer.capability import CapabilityProbe, Conclusion, first_of, is_news
+from ib_platform.streamer.ladder_watch import (
+    ANSWER_DUE,
+    QUOTE_RENEWAL,
+    Chance,
+    LadderSight,
+    OpenLadder,
+    jittered,
 )
-from ib_platform.states import Cause, StreamEventKind
-
-ANSWER_DUE = 10.0
-"""A ladder that has sent nothing this long after its request is asked for again."""
-_LONGEST_PATIENCE = 60.0
-QUOTE_RENEWAL = 540.0
-"""Quotes end by themselves after 15 minutes; they are renewed after 9."""
-
-
-@dataclass(frozen=True, slots=True)
-class LadderSight:
-    """What the tracker sees of a ladder. ``last_frame``: monotonic seconds, None before any.
-    ``silent``: nothing came although the market is open and something was due."""
-
-    last_frame: float | None
-    market_open: bool
-    silent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An event to record, and the text to send after it (None: nothing to send).
-
-    Events about a ladder carry its contract and conid; events about a quote have them in their
-    detail, since they begin no epoch.
-    """
-
-    kind: StreamEventKind
-    text: str | None
-    cause: Cause | None = None
-    contract: str | None = None
-    conid: int | None = None
-    detail: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def requests_ladder(self) -> bool:
-        return self.kind is StreamEventKind.SUBSCRIBE_REQUESTED and self.contract is not None
-
-
-@dataclass
-class _Open:
-    """A ladder that was asked for on this connection."""
-
-    conid: int
-    asked_at: float
-    asked_times: int = 1
-    renewal: Cause | None = None
-    silence_reported: bool = False
-    quote_asked_at: float | None = None
-
-    def answered(self, sight: LadderSight) -> bool:
-        return sight.last_frame is not None and sight.last_frame >= self.asked_at
-
-    def patience(self) -> float:
-        return float(min(ANSWER_DUE * 2 ** (self.asked_times - 1), _LONGEST_PATIENCE))
+from ib_platform.streamer.renewals import NOTHING_SEEN, LadderRenewals, Reconnections
+from ib_platform.streamer.requests import (
+    Request,
+    end_ladders,
+    end_quotes,
+    ladder_request,
+    quote_request,
+    silence,
+)
 
 
 class Subscriptions:
-    """Ladders and quotes of one account: desired, asked for, and what to do next."""
+    """Ladders and quotes of one account: desired, asked for, and what to do next.
 
-    def __init__(self, account: str) -> None:
+    ``capability``: what is known of this session; ladders that it does not hold are left out.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        *,
+        chance: Chance,
+        ladder_renewal: float | None = None,
+        capability: LadderCapability | None = None,
+    ) -> None:
+        """``ladder_renewal``: seconds after which a live ladder is asked for anew, None = never."""
         self._account = account
+        self._chance = chance
         self._desired: dict[str, int] = {}
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, OpenLadder] = {}
         self._interrupted: dict[str, Cause] = {}
+        self._renewed = LadderRenewals(ladder_renewal, chance)
+        self._reconnections = Reconnections(chance)
+        self._probe = CapabilityProbe()
+        self._alone: str | None = None
+        self._told_not_held: dict[str, str] = {}
+        self.capability = capability
 
     def desire(self, conids: Mapping[str, int]) -> None:
         """Contract keys to stream from now on, and what they resolved to."""
@@ -97,135 +76,184 @@ class Subscriptions:
         if cause is not None:
             self._interrupted.update(dict.fromkeys(self._open, cause))
         self._open.clear()
+        self._probe.forget()
+        self._renewed.forget()
 
     def renew(self, cause: Cause) -> None:
         """Ask again for every open ladder with the next plan: its book is not to be trusted."""
         for ladder in self._open.values():
-            ladder.renewal = cause
+            ladder.anew = cause
 
-    def plan(self, now: float, sights: Mapping[str, LadderSight]) -> list[Request]:
-        """What to send now (monotonic seconds). The plan counts as carried out."""
-        requests = self._remove_unwanted(now)
-        for key, conid in self._desired.items():
-            ladder = self._open.get(key)
-            if ladder is None:
-                ladder = self._open[key] = _Open(conid, now)
-                cause = self._interrupted.pop(key, None)
-                requests.append(self._ladder_request(key, conid, cause, "new"))
-            elif ladder.renewal is not None:
-                requests.append(self._ladder_request(key, conid, ladder.renewal, "renewal"))
-                ladder.renewal, ladder.asked_at, ladder.asked_times = None, now, 1
-            elif (sight := sights.get(key)) is not None:
-                requests += self._watch(key, ladder, sight, now)
-            if ladder.quote_asked_at is None or now - ladder.quote_asked_at >= QUOTE_RENEWAL:
-                requests.append(
-                    _quote_request(key, conid, renewed=ladder.quote_asked_at is not None)
-                )
-                ladder.quote_asked_at = now
-        return requests
+    @property
+    def not_held(self) -> list[str]:
+        """Contracts whose ladders this session does not hold beside the others."""
+        held = first_of(self._desired, self.capability)
+        return [key for key in self._desired if key not in held]
+
+    def news(self) -> Conclusion | None:
+        """What the frames have proven beyond ``capability``, None if nothing."""
+        conclusion = self._probe.conclude()
+        if conclusion is None or not is_news(conclusion, self.capability):
+            return None
+        return conclusion
+
+    def reconnect(self, now: float, sights: Mapping[str, LadderSight]) -> str | None:
+        """Why only a new connection may bring a silent ladder back, None when it would not."""
+        return self._reconnections.due(now, self._open, sights)
+
+    def plan(
+        self, now: float, sights: Mapping[str, LadderSight], not_held: str = ""
+    ) -> list[Request]:
+        """What to send now (monotonic seconds). The plan counts as carried out.
+
+        ``not_held``: why some contracts are left out, for people.
+        """
+        self._probe.look(now, sights)
+        wanted = {key: self._desired[key] for key in first_of(self._desired, self.capability)}
+        requests = self._remove_unwanted(now, wanted, sights) + self._leave_out(not_held)
+        requests += self._ask_alone(now, wanted)
+        requests += self._ask_new(now, wanted, sights)
+        for key, ladder in self._open.items():
+            requests += self._watch(key, ladder, sights.get(key, NOTHING_SEEN), now, sights)
+        return requests + self._renewals(now, sights)
 
     def farewell(self) -> list[Request]:
         """Everything that ends this connection's subscriptions."""
-        requests = self._unsubscribe(list(self._open), cause=None)
+        conids = self._conids()
         self._open.clear()
-        return requests
+        return end_ladders(self._account, conids, None) + end_quotes(conids)
 
-    def _remove_unwanted(self, now: float) -> list[Request]:
-        unwanted = [
-            key for key, open_ in self._open.items() if self._desired.get(key) != open_.conid
-        ]
-        requests = self._unsubscribe(unwanted, Cause.NOT_ASSIGNED)
+    def _conids(self) -> dict[str, int]:
+        return {key: ladder.conid for key, ladder in self._open.items()}
+
+    def _remove_unwanted(
+        self, now: float, wanted: Mapping[str, int], sights: Mapping[str, LadderSight]
+    ) -> list[Request]:
+        conids = self._conids()
+        unwanted = {key: conid for key, conid in conids.items() if wanted.get(key) != conid}
+        if not unwanted:
+            return []
+        requests = end_ladders(self._account, unwanted, Cause.NOT_ASSIGNED) + end_quotes(unwanted)
         for key in unwanted:
             if key in self._desired:
                 # The contract has rolled: its next request follows at once and says why.
                 self._interrupted[key] = Cause.RESUBSCRIBED
             del self._open[key]
-        if unwanted:
-            for key, ladder in self._open.items():
-                ladder.asked_at, ladder.asked_times = now, 1
-                cause = Cause.RESUBSCRIBED
-                requests.append(
-                    self._ladder_request(key, ladder.conid, cause, "ended_with_another")
-                )
+        self._probe.forget()
+        for key in self._open:
+            cause, why = Cause.RESUBSCRIBED, "ended_with_another"
+            requests.append(self._ask(key, now, sights, cause, why))
         return requests
 
-    def _unsubscribe(self, keys: list[str], cause: Cause | None) -> list[Request]:
-        requests = []
-        for position, key in enumerate(keys):
-            last = position == len(keys) - 1
-            requests.append(
-                Request(
-                    StreamEventKind.UNSUBSCRIBED,
-                    unsubscribe_ladders(self._account) if last else None,
-                    cause,
-                    key,
-                    self._open[key].conid,
-                    {"topic": "ubd"},
-                )
-            )
-        for key in keys:
-            conid = self._open[key].conid
-            detail = {"topic": "umd", "contract": key, "conid": conid}
-            text = unsubscribe_quote(conid)
-            requests.append(Request(StreamEventKind.UNSUBSCRIBED, text, detail=detail))
-        return requests
+    def _leave_out(self, why: str) -> list[Request]:
+        """Say once of each contract that it is left out. Another assignment is the cure, hence the
+        cause of its gap."""
+        told = {key: why for key in self.not_held}
+        new = [key for key in told if key not in self._told_not_held]
+        self._told_not_held = told
+        return [silence(key, self._desired[key], Cause.NOT_ASSIGNED, why) for key in new]
 
-    def _watch(self, key: str, ladder: _Open, sight: LadderSight, now: float) -> list[Request]:
-        """Ask again for a ladder that does not answer or has fallen silent in open hours."""
-        if not sight.market_open:
+    def _ask_alone(self, now: float, wanted: Mapping[str, int]) -> list[Request]:
+        """End all ladders, so that one that never came can be asked for first. Only where the
+        session has not proven to hold them all."""
+        if self._holds_all(len(wanted)) or (alone := self._probe.take_doubtful()) is None:
             return []
+        if alone not in self._open:
+            return []
+        conids = self._conids()
+        cause = Cause.RESUBSCRIBED
+        self.forget(cause)
+        self._alone = alone
+        return end_ladders(self._account, conids, cause, why="probe")
+
+    def _ask_new(
+        self, now: float, wanted: Mapping[str, int], sights: Mapping[str, LadderSight]
+    ) -> list[Request]:
         requests = []
-        if not sight.silent:
-            ladder.silence_reported = False
-        elif not ladder.silence_reported:
-            ladder.silence_reported = True
-            cause = Cause.SILENT_LADDER
-            kind = StreamEventKind.LADDER_SILENT
-            requests.append(Request(kind, None, cause, key, ladder.conid))
-        if ladder.answered(sight):
-            due = sight.silent
-            ladder.asked_times = 0 if due else 1
-            why = "silent"
-        else:
-            due = now - ladder.asked_at >= ladder.patience()
-            why = "no_answer"
-        if due:
-            ladder.asked_at = now
-            ladder.asked_times += 1
-            requests.append(self._ladder_request(key, ladder.conid, Cause.SILENT_LADDER, why))
+        for key in sorted(wanted, key=lambda key: key != self._alone):
+            if key in self._open:
+                continue
+            if not self._may_ask_another(now, len(wanted), sights):
+                break
+            self._open[key] = OpenLadder(wanted[key], now)
+            cause = self._interrupted.pop(key, None)
+            requests.append(self._ask(key, now, sights, cause, "new"))
+            requests += self._ask_quote(key, now, "new")
+        if len(self._open) == len(wanted):
+            self._alone = None
         return requests
 
-    def _ladder_request(self, key: str, conid: int, cause: Cause | None, why: str) -> Request:
-        return Request(
-            StreamEventKind.SUBSCRIBE_REQUESTED,
-            subscribe_ladder(self._account, conid),
-            cause,
-            key,
-            conid,
-            {"topic": "sbd", "why": why},
-        )
+    def _may_ask_another(self, now: float, wanted: int, sights: Mapping[str, LadderSight]) -> bool:
+        """The ladder before must flow well, or have had its time: and nothing else may disturb the
+        watch of what the newest request did to the others."""
+        if not self._open or self._holds_all(wanted):
+            return True
+        newest = next(reversed(self._open))
+        if not sights.get(newest, NOTHING_SEEN).market_open:
+            return True
+        over = now - self._open[newest].asked_at >= ANSWER_DUE
+        return (over or self._probe.is_lively(newest, now)) and not self._probe.is_running
 
+    def _holds_all(self, wanted: int) -> bool:
+        return self.capability is not None and self.capability.ladders >= wanted
 
-def _quote_request(key: str, conid: int, *, renewed: bool) -> Request:
-    return Request(
-        StreamEventKind.SUBSCRIBE_REQUESTED,
-        subscribe_quote(conid),
-        detail={
-            "topic": "smd",
-            "why": "renewal" if renewed else "new",
-            "contract": key,
-            "conid": conid,
-        },
-    )
+    def _watch(
+        self,
+        key: str,
+        ladder: OpenLadder,
+        sight: LadderSight,
+        now: float,
+        sights: Mapping[str, LadderSight],
+    ) -> list[Request]:
+        """Say that a ladder is silent, and ask again for one that has to be."""
+        ladder.look(now, sight)
+        requests = []
+        if sight.silence is not None and sight.market_open and sight.silence != ladder.reported:
+            requests.append(silence(key, ladder.conid, sight.silence, sight.reason))
+        if sight.market_open:
+            ladder.reported = sight.silence
+        if ladder.anew is not None:
+            cause, why, vain = ladder.anew, "loss", 0
+        elif (again := ladder.why_again(now, sight)) is not None:
+            cause, why = sight.cause, again
+            vain = 0 if again == "silent" else ladder.vain + 1
+        else:
+            return requests
+        ladder.anew = None
+        requests.append(self._ask(key, now, sights, cause, why, vain=vain))
+        if why != "loss" and sight.entitled is not True:
+            # Its quote may say by now why nothing comes, or that it has become another.
+            requests += self._ask_quote(key, now, why)
+        return requests
 
+    def _ask(
+        self,
+        key: str,
+        now: float,
+        sights: Mapping[str, LadderSight],
+        cause: Cause | None,
+        why: str,
+        *,
+        vain: int = 0,
+    ) -> Request:
+        """Every request of a ladder goes through here."""
+        ladder = self._open[key]
+        ladder.asked(now, vain=vain)
+        self._probe.requested(key, now, sights)
+        return ladder_request(self._account, key, ladder.conid, cause, why)
 
-async def carry_out(
-    requests: list[Request],
-    record: Callable[[Request], None],
-    send: Callable[[str], Awaitable[None]],
-) -> None:
-    """Record each request, then send it: no request may go out that the record does not know."""
-    for request in requests:
-        record(request)
-        if request.text is not None:
-            await send(request.text)
+    def _ask_quote(self, key: str, now: float, why: str) -> list[Request]:
+        ladder = self._open[key]
+        ladder.quote_due_at = now + jittered(QUOTE_RENEWAL, self._chance())
+        return [quote_request(key, ladder.conid, why)]
+
+    def _renewals(self, now: float, sights: Mapping[str, LadderSight]) -> list[Request]:
+        """At most one: a quote before its end, or a live ladder if that is configured."""
+        for key, ladder in self._open.items():
+            if ladder.quote_due_at is not None and now >= ladder.quote_due_at:
+                return self._ask_quote(key, now, "renewal")
+        # A renewal would disturb the watch of what a request does to the others.
+        due = None if self._probe.is_running else self._renewed.due(now, self._open, sights)
+        if due is None:
+            return []
+        return [self._ask(due, now, sights, Cause.RESUBSCRIBED, "renewal")]

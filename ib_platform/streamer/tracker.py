@@ -7,22 +7,17 @@ the trading calendar.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 
 from ib_platform.health import ContractHealth
 from ib_platform.ibkr.session import Judgement
-from ib_platform.marketdata.book import LadderBook
-from ib_platform.marketdata.calendar import CalendarName, is_open, trade_date_of
+from ib_platform.marketdata.calendar import CalendarName, trade_date_of
 from ib_platform.marketdata.frames import LADDER, QUOTE, FrameKind, Undecodable, classify
-from ib_platform.marketdata.ladder import decode_ladder
 from ib_platform.marketdata.quotes import decode_quote
 from ib_platform.states import ContractState, PodState
-
-WARM_UP_LONGEST = 4.0
-"""Deeper levels come 1 to 3.5 s after a full frame (observed page, point 7): a two-sided state
-older than this is as deep as the market is."""
+from ib_platform.streamer.ladder_watch import LadderSight
+from ib_platform.streamer.tracked_contract import TrackedContract
 
 _NANOS = 1_000_000_000
 _WORST_FIRST = (
@@ -38,79 +33,6 @@ _WORST_FIRST = (
 def worst(states: Mapping[str, ContractState]) -> tuple[str, ContractState] | None:
     """The contract in the worst state, with the state; None where there are no contracts."""
     return min(states.items(), key=lambda item: _WORST_FIRST.index(item[1]), default=None)
-
-
-@dataclass
-class TrackedContract:
-    """Evidence about one contract in this run."""
-
-    calendar: CalendarName
-    waiting_since: float
-    conid: int | None = None
-    problem: str | None = None
-    assigned: bool = True
-    book: LadderBook = field(default_factory=LadderBook)
-    last_frame: float | None = None
-    last_frame_at: datetime | None = None
-    frames_of_connection: int = 0
-    two_sided_since: float | None = None
-    warm: bool = False
-    availability: str | None = None
-    ladder_frames: int = 0
-    two_sided: int = 0
-    crossed: int = 0
-    hours_differ: Mapping[date, str] = field(default_factory=dict)
-    """Trade dates on which IBKR's trading hours are not those of ``calendar``, in words."""
-
-    def state(self, now: float, at: datetime, silent_after: float) -> ContractState:
-        """State at the instant. Silence counts from the last frame, or from when one was due."""
-        if not self.assigned:
-            return ContractState.NOT_ASSIGNED
-        if self.problem is not None:
-            return ContractState.NO_DATA
-        if not is_open(self.calendar, at):
-            return ContractState.MARKET_CLOSED
-        heard = self.waiting_since if self.last_frame is None else self.last_frame
-        just_opened = not is_open(self.calendar, at - timedelta(seconds=silent_after))
-        if now - max(heard, self.waiting_since) >= silent_after and not just_opened:
-            # Field 6509 begins with R for real-time data: without it the silence has a reason.
-            entitled = self.availability is None or self.availability.startswith("R")
-            return ContractState.SILENT if entitled else ContractState.NO_DATA
-        if self.warm or self._two_sided_long_enough(now):
-            return ContractState.LIVE
-        return ContractState.WARMING_UP
-
-    def apply(self, payload: bytes, now: float, at: datetime) -> Undecodable | None:
-        """Take one ladder frame of this contract; what could not be read is returned."""
-        self.ladder_frames += 1
-        self.frames_of_connection += 1
-        self.last_frame, self.last_frame_at = now, at
-        rows = decode_ladder(payload)
-        if isinstance(rows, Undecodable):
-            self.book.frame_lost()
-            return rows
-        epoch = self.book.epoch
-        update = self.book.apply(rows)
-        if isinstance(update, Undecodable):
-            return update
-        if self.book.epoch != epoch:
-            self.warm, self.two_sided_since = False, None
-        touch = self.book.touch()
-        self.two_sided += touch.two_sided
-        self.crossed += touch.crossed
-        if touch.two_sided and self.two_sided_since is None:
-            self.two_sided_since = now
-        self.warm = self.warm or (self.book.complete and touch.two_sided)
-        return None
-
-    def disconnected(self) -> None:
-        """The connection ended: the book is unknown until the next full frame."""
-        self.book.disconnected()
-        self.frames_of_connection = 0
-        self.warm, self.two_sided_since = False, None
-
-    def _two_sided_long_enough(self, now: float) -> bool:
-        return self.two_sided_since is not None and now - self.two_sided_since > WARM_UP_LONGEST
 
 
 class Tracker:
@@ -139,8 +61,7 @@ class Tracker:
         if contract.conid != conid:
             if contract.conid is not None:
                 # Counters are of the contract key; the book, the quote and the silence are not.
-                contract.disconnected()
-                contract.last_frame = contract.availability = None
+                contract.means_another()
             contract.conid, contract.waiting_since = conid, now
 
     def unresolvable(self, key: str, problem: str) -> None:
@@ -151,9 +72,13 @@ class Tracker:
         """Where IBKR's trading hours contradict the calendar, by trade date; for people only."""
         self.contracts[key].hours_differ = found
 
-    def ladder_requested(self, key: str) -> None:
-        """A request went out: the next full frame begins a new epoch."""
-        self.contracts[key].book.subscription_requested()
+    def ladder_requested(self, key: str, now: float) -> None:
+        """A request went out: the next full frame begins a new epoch. Before the first request of a
+        connection nothing was due: ladders are asked for one after the other."""
+        contract = self.contracts[key]
+        contract.book.subscription_requested()
+        if not contract.requested:
+            contract.requested, contract.waiting_since = True, now
 
     def connected(self, now: float) -> None:
         """Subscriptions can be made from now on: until then no frame was due."""
@@ -183,7 +108,7 @@ class Tracker:
                 problem = quote
             else:
                 problem = quote.problem
-                contract.availability = quote.availability or contract.availability
+                contract.take_quote(quote)
         if problem is not None:
             self.undecodable[problem.reason] += 1
         return kind
@@ -193,6 +118,19 @@ class Tracker:
             key: contract.state(now, at, self.silent_after)
             for key, contract in self.contracts.items()
         }
+
+    def sights(self, now: float, at: datetime) -> dict[str, LadderSight]:
+        """What the subscriptions are planned from."""
+        return {
+            key: contract.sight(now, at, self.silent_after)
+            for key, contract in self.contracts.items()
+        }
+
+    def hold_only(self, not_held: Iterable[str], why: str) -> None:
+        """The session holds no ladder of these contracts beside the others, and why."""
+        left_out = set(not_held)
+        for key, contract in self.contracts.items():
+            contract.not_held = why if key in left_out else None
 
     def health(self, now: float, at: datetime) -> dict[str, ContractHealth]:
         """One entry per contract that was assigned in this run."""
@@ -207,10 +145,9 @@ class Tracker:
                 two_sided=contract.two_sided,
                 crossed=contract.crossed,
                 last_frame_at=contract.last_frame_at,
-                reason=(
-                    None
-                    if states[key] is ContractState.LIVE
-                    else contract.problem or contract.hours_differ.get(today)
+                reason=contract.reason(now, at, self.silent_after)
+                or (
+                    None if states[key] is ContractState.LIVE else contract.hours_differ.get(today)
                 ),
             )
             for key, contract in self.contracts.items()
@@ -237,10 +174,8 @@ class Tracker:
             reason = waiting_for or "authenticated; the websocket is not connected yet"
             return Judgement(PodState.AUTHENTICATED, reason)
         key, state = key_and_state
-        problem = self.contracts[key].problem
-        reason = f"worst of {len(states)} contracts: {key} {state}" + (
-            f": {problem}" * bool(problem)
-        )
+        why = self.contracts[key].reason(now, at, self.silent_after)
+        reason = f"worst of {len(states)} contracts: {key} {state}" + (f": {why}" if why else "")
         if self._streams(states):
             return Judgement(PodState.STREAMING, reason)
         return Judgement(PodState.AUTHENTICATED, reason)

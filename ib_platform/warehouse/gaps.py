@@ -15,6 +15,8 @@ from ib_platform.states import Cause
 from ib_platform.warehouse.spans import Span, difference, intersection, union
 
 RUN_END = "run_end"
+_OF_SILENCES = (Cause.NO_ENTITLEMENT, Cause.UNDECODABLE)
+"""Causes that say more of a silent ladder than its silence does, the most telling first."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class Gap:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about one contract's streams on a date."""
+    """What is known about one contract's streams on a date. ``conid``: what its key was resolved
+    to, None = never; a ladder that never came has no spell that would tell."""
 
     paper_user: str | None
     spells: Sequence[Spell]
@@ -108,6 +111,12 @@ class Evidence:
     causes: Sequence[NamedCause]
     silent_after: int
     losses: Sequence[Loss] = ()
+    conid: int | None = None
+
+    def conids(self) -> set[int]:
+        """Every conid that the contract meant on the date."""
+        known = {spell.conid for spell in self.spells}
+        return known if self.conid is None else known | {self.conid}
 
 
 def expected_spans(
@@ -145,7 +154,8 @@ def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
     holes = difference(expected, followed)
     gaps = [Gap(hole.begin, hole.end, _cause_of(hole, evidence)) for hole in holes]
     gaps += _lost(intersection(expected, followed), evidence)
-    gaps += [Gap(span.begin, span.end, Cause.SILENT_LADDER) for span in _silent(expected, evidence)]
+    for silence in _silent(expected, evidence):
+        gaps.append(Gap(silence.begin, silence.end, _cause_of_silence(silence, evidence)))
     return sorted(gaps, key=lambda gap: gap.begin)
 
 
@@ -190,6 +200,18 @@ def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
     return difference(quiet, lively)
 
 
+def _cause_of_silence(silence: Span, evidence: Evidence) -> Cause:
+    """What the streamer found out while nothing came, if it found out anything."""
+    named = {
+        event.cause
+        for event in evidence.causes
+        if event.paper_user == evidence.paper_user
+        and event.conid in evidence.conids()
+        and silence.begin < event.at <= silence.end
+    }
+    return next((cause for cause in _OF_SILENCES if cause in named), Cause.SILENT_LADDER)
+
+
 def _cause_of(hole: Span, evidence: Evidence) -> Cause:
     before = [spell for spell in evidence.spells if spell.end <= hole.begin]
     if not before:
@@ -213,7 +235,7 @@ def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
     newest = max(earlier, key=lambda run: (run.first_at, run.run_id))
     if newest.last_at <= hole.begin:
         return _cause_after_run(newest, evidence)
-    conids = {spell.conid for spell in evidence.spells}
+    conids = evidence.conids()
     named = [
         event
         for event in evidence.causes

@@ -104,6 +104,7 @@ def contract_rows(
             causes=around.causes,
             silent_after=silent_after,
             losses=around.losses,
+            conid=conid,
         )
         day = _contract_day(contract, conid, evidence, span, around, thresholds)
         day.counts.update(counts.get(conid, {}))

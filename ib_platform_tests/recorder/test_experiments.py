@@ -10,8 +10,9 @@ import pytest
 
 from ib_platform.errors import ConfigurationError
 from ib_platform.recorder.experiments import Experiment
-from ib_platform.simulator.behaviour import Behaviour, LadderMode, SeveralLaddersParameters
+from ib_platform.simulator.behaviour import Behaviour, SeveralLaddersParameters
 from ib_platform.simulator.fault_kinds import FaultKind
+from ib_platform.states import LadderMode
 from ib_platform_tests.recorder.gateways import Made, quick_options, recorded, secret_gateway
 from ib_platform_tests.simulator.client import QUICK
 

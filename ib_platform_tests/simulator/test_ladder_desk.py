@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.simulator.behaviour import LadderMode, SeveralLaddersParameters
+from ib_platform.simulator.behaviour import SeveralLaddersParameters
 from ib_platform.simulator.catalogue import Catalogue
 from ib_platform.simulator.ladder_desk import LadderAnswer, LadderDesk
 from ib_platform.simulator.ladder_view import LadderView
 from ib_platform.simulator.synthetic import SyntheticMarket
+from ib_platform.states import LadderMode
 
 CONTRACT = Catalogue.on(date(2026, 11, 22)).months_of("CL")[0]
 REPLAYED = 304037393

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from ib_platform.simulator.behaviour import LadderMode, SeveralLaddersParameters
+from ib_platform.simulator.behaviour import SeveralLaddersParameters
 from ib_platform.simulator.faces import GatewayFace
+from ib_platform.states import LadderMode
 from ib_platform_tests.simulator.client import (
     QUICK,
     TIMEOUT,

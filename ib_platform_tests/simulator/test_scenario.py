@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ib_platform.errors import ConfigurationError
-from ib_platform.simulator.behaviour import Behaviour, LadderMode
+from ib_platform.simulator.behaviour import Behaviour
 from ib_platform.simulator.fault_kinds import SPECS, FaultKind
 from ib_platform.simulator.scenario import Scenario
 from ib_platform.simulator.scenario_library import (
@@ -22,6 +22,7 @@ from ib_platform.simulator.scenario_library import (
 )
 from ib_platform.simulator.simulation import require_playable
 from ib_platform.simulator.users import AccountKind, SecondFactor, simulated_password
+from ib_platform.states import LadderMode
 from ib_platform_tests.simulator.drilled import OTHER, USER
 from ib_platform_tests.support import make_config
 

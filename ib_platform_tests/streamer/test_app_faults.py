@@ -293,8 +293,9 @@ async def test_a_half_open_connection_is_noticed_and_replaced(
     assert ends[0].cause is Cause.DISCONNECTED
     assert "not even a heartbeat" in ends[0].detail["why"]
     kinds = [e.kind.value for e in events_of(config)]
-    # Each request was recorded, and belongs to its own connection.
-    begin = kinds.index("connected")
+    # Each request was recorded, and belongs to its own connection. A slow machine may find the
+    # first one dead before the contracts are resolved.
+    begin = kinds.index("subscribe_requested") - 1
     assert kinds[begin : begin + 5] == [
         "connected",
         "subscribe_requested",

@@ -59,7 +59,7 @@ class Desk:
         self.gateway = gateway
         self.client = client
         self.tracker = Tracker(30)
-        self.subscriptions = Subscriptions("DU1")
+        self.subscriptions = Subscriptions("DU1", chance=lambda: 0.5)
         self.rows: list[ContractRow] = []
         self.start()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ib_platform.ibkr.session import Judgement
 from ib_platform.marketdata.calendar import CHICAGO, CalendarName
-from ib_platform.states import ContractState, PodState
+from ib_platform.states import Cause, ContractState, PodState
 from ib_platform.streamer.tracker import Tracker, worst
 from ib_platform_tests.support import CAPTURE_CONID, capture_ladder_payloads
 
@@ -72,7 +72,7 @@ def test_the_life_of_a_ladder() -> None:
     bench = Bench()
     assert bench.state is ContractState.WARMING_UP
     assert bench.pod().state is PodState.AUTHENTICATED
-    bench.tracker.ladder_requested(KEY)
+    bench.tracker.ladder_requested(KEY, bench.now)
     bench.frame(TOUCH)
     assert bench.state is ContractState.WARMING_UP
     assert bench.pod().state is PodState.STREAMING
@@ -105,7 +105,7 @@ def test_a_new_epoch_warms_up_again_and_an_unsolicited_window_does_not() -> None
     assert bench.state is ContractState.LIVE
     bench.frame(TOUCH)
     assert bench.state is ContractState.LIVE
-    bench.tracker.ladder_requested(KEY)
+    bench.tracker.ladder_requested(KEY, bench.now)
     assert bench.state is ContractState.LIVE
     bench.frame(TOUCH)
     assert bench.state is ContractState.WARMING_UP
@@ -117,6 +117,75 @@ def test_silence_counts_from_when_a_frame_was_due() -> None:
     bench.now += SILENT_AFTER
     assert bench.state is ContractState.SILENT
     bench.tracker.connected(bench.now)
+    assert bench.state is ContractState.WARMING_UP
+
+
+def test_a_ladder_is_not_silent_before_it_was_due() -> None:
+    """Ladders are asked for one after the other: the last one may wait for its turn."""
+    bench = Bench()
+    bench.now += SILENT_AFTER - 1
+    bench.tracker.ladder_requested(KEY, bench.now)
+    bench.now += SILENT_AFTER - 1
+    assert bench.state is ContractState.WARMING_UP
+    # Asking again makes nothing less silent.
+    bench.tracker.ladder_requested(KEY, bench.now)
+    bench.now += 1
+    assert bench.state is ContractState.SILENT
+
+
+def test_frames_that_cannot_be_read_are_no_sign_of_life() -> None:
+    bench = Bench()
+    bench.frame(TOUCH)
+    for _ in range(int(SILENT_AFTER)):
+        bench.now += 1
+        bench.frame(b'{"topic":"sbd+DU1+7","data":5}')
+    assert bench.state is ContractState.SILENT
+    sight = bench.tracker.sights(bench.now, bench.at)[KEY]
+    assert sight.silence is Cause.UNDECODABLE
+    assert sight.reason == "ladder frames come, but cannot be read (bad_shape)"
+    assert bench.tracker.health(bench.now, bench.at)[KEY].ladder_frames == 1 + SILENT_AFTER
+
+
+def test_a_sight_tells_when_a_request_was_answered() -> None:
+    bench = Bench()
+    bench.tracker.ladder_requested(KEY, bench.now)
+    bench.now += 1
+    bench.frame(DEEP)
+    assert bench.tracker.sights(bench.now, bench.at)[KEY].answered_at is None
+    bench.frame(TOUCH)
+    answered = bench.now
+    bench.now += 1
+    bench.frame(DEEP)
+    sight = bench.tracker.sights(bench.now, bench.at)[KEY]
+    assert (sight.answered_at, sight.last_frame, sight.live) == (answered, bench.now, True)
+
+
+def test_a_silent_ladder_says_what_is_known() -> None:
+    bench = Bench()
+    bench.now += SILENT_AFTER
+    reason = bench.tracker.health(bench.now, bench.at)[KEY].reason
+    assert reason is not None
+    assert "nothing tells why" in reason
+    assert bench.tracker.sights(bench.now, bench.at)[KEY].entitled is None
+    bench.frame(b'{"topic":"smd+7","conid":7,"6509":"RpB","31":"H58.28"}')
+    sight = bench.tracker.sights(bench.now, bench.at)[KEY]
+    assert (sight.entitled, sight.halted, sight.silence) == (True, True, Cause.SILENT_LADDER)
+    assert sight.reason is not None
+    assert sight.reason.startswith("the last price reads H: trading is halted; field 6509 says RpB")
+    bench.frame(b'{"topic":"smd+7","conid":7,"6509":"N"}')
+    sight = bench.tracker.sights(bench.now, bench.at)[KEY]
+    assert (sight.entitled, sight.silence) == (False, Cause.NO_ENTITLEMENT)
+    assert "phone" in (sight.reason or "")
+
+
+def test_what_a_session_does_not_hold_is_no_data_with_the_reason() -> None:
+    bench = Bench()
+    bench.tracker.hold_only([KEY], "this session holds 1 ladder")
+    assert bench.state is ContractState.NO_DATA
+    health = bench.tracker.health(bench.now, bench.at)[KEY]
+    assert health.reason == "this session holds 1 ladder"
+    assert bench.tracker.sights(bench.now, bench.at)[KEY].silence is None
+    bench.tracker.hold_only([], "")
     assert bench.state is ContractState.WARMING_UP
 
 

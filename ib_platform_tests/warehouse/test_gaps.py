@@ -20,6 +20,7 @@ from ib_platform.warehouse.gaps import (
     Evidence,
     Generation,
     Loss,
+    NamedCause,
     Run,
     Silence,
     Spell,
@@ -138,6 +139,37 @@ def test_two_pods_cover_for_each_other() -> None:
     silences = [Silence(1, "r", 5, 18)]
     gaps = find_gaps([Span(0, 40)], evidence(spells, silences=silences, silent_after=3))
     assert [(gap.begin, gap.end) for gap in gaps] == [(5, 10)]
+
+
+@pytest.mark.parametrize(
+    ("named", "cause"),
+    [
+        ([(12, "silent_ladder")], Cause.SILENT_LADDER),
+        ([(12, "silent_ladder"), (14, "no_entitlement")], Cause.NO_ENTITLEMENT),
+        ([(12, "no_entitlement"), (14, "silent_ladder")], Cause.NO_ENTITLEMENT),
+        ([(12, "undecodable")], Cause.UNDECODABLE),
+        ([(4, "no_entitlement"), (25, "no_entitlement")], Cause.SILENT_LADDER),
+        ([(12, "disk_full")], Cause.SILENT_LADDER),
+    ],
+)
+def test_a_silence_has_the_cause_that_was_found_while_it_lasted(
+    named: list[tuple[int, str]], cause: Cause
+) -> None:
+    causes = [NamedCause(at, "alpha", 1, word) for at, word in named]
+    causes.append(NamedCause(13, "alpha", 2, "no_entitlement"))
+    causes.append(NamedCause(13, "beta", 1, "no_entitlement"))
+    silences = [Silence(1, "r", 10, 20)]
+    found = find_gaps(
+        [Span(0, 40)], evidence([spell(0, 40)], silences=silences, causes=causes, silent_after=3)
+    )
+    assert [(gap.begin, gap.end, gap.cause) for gap in found] == [(10, 20, cause)]
+
+
+def test_a_ladder_that_never_came_has_the_cause_that_was_found() -> None:
+    causes = [NamedCause(12, "alpha", 1, "no_entitlement"), NamedCause(13, "alpha", 2, "disk_full")]
+    runs = [Run("alpha", "r", -5, 40)]
+    (gap,) = find_gaps([Span(0, 40)], evidence([], runs, causes=causes, conid=1))
+    assert (gap.begin, gap.end, gap.cause) == (0, 40, Cause.NO_ENTITLEMENT)
 
 
 def test_before_the_first_run_nobody_was_assigned() -> None:
@@ -325,6 +357,25 @@ def test_a_silent_ladder(client: Any, config: PlatformConfig) -> None:
     recorder.insert(client)
     build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
     assert stored_gaps(client) == [(60, 100, "silent_ladder")]
+
+
+def test_a_ladder_without_entitlement(client: Any, config: PlatformConfig) -> None:
+    """CL falls silent, ES never comes: both because of field 6509."""
+    assign(client, [(CL, "alpha", 1), ("ES.CME.front", "alpha", 2)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    for second in range(61, 100):
+        recorder.other(NOON + second * SECOND)
+        if second == 90:
+            at = NOON + second * SECOND
+            for conid in (1, 2):
+                recorder.event(at, StreamEventKind.LADDER_SILENT, "no_entitlement", conid)
+    stream(recorder, 100, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    found = stored_gaps(client)
+    assert (60, 100, "no_entitlement") in found
+    assert [cause for _, end, cause in found if end > 100] == ["no_entitlement"]
 
 
 def test_a_rerequest_is_no_gap(client: Any, config: PlatformConfig) -> None:

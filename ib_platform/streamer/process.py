@@ -1,0 +1,85 @@
+"""``ib-platform stream``: opens the spool, runs the streamer, loads the rest. No Dagster here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+
+from ib_platform import __version__
+from ib_platform.config import PlatformConfig
+from ib_platform.paths import PodPaths
+from ib_platform.states import StreamEventKind
+from ib_platform.streamer.app import Streamer
+from ib_platform.streamer.ending import say_the_end
+from ib_platform.streamer.health import utc_now
+from ib_platform.streamer.lean_imports import keep_pandas_out
+from ib_platform.streamer.loader import Loader
+from ib_platform.streamer.spool import Spool, new_run_id
+
+logger = logging.getLogger(__name__)
+
+
+async def _serve(streamer: Streamer) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, streamer.ask_to_stop)
+    await streamer.run()
+
+
+def run(config: PlatformConfig, paper_user: str) -> None:
+    """Stream ``paper_user``'s contracts until SIGTERM or SIGINT, then flush and return.
+
+    Frames that ClickHouse has not acknowledged within ``limits.shutdown_deadline`` stay in the
+    spool, which is said in the log; the next run loads them.
+
+    Raises:
+        ConfigurationError: no such paper user.
+        SpoolError: another streamer of the same paper user runs, or the disk refuses.
+        LiveAccountError: the login is not provably paper.
+        PlatformInUseError: the health port is taken.
+    """
+    keep_pandas_out()
+    user = config.paper_user(paper_user)
+    paths = PodPaths(config.runtime.state_dir, user.name)
+    run_id = new_run_id(user.name, utc_now())
+    segment_bytes = config.limits.segment_bytes
+    spool = Spool.open(paths.spool, user.name, run_id, segment_bytes=segment_bytes)
+    try:
+        logger.info("run %s, spool %s", run_id, paths.spool)
+        loader = Loader(spool, config.clickhouse, config.limits)
+        streamer = Streamer(config, user, spool, loader)
+        streamer.state.journal.event(
+            StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
+        )
+        loader.start()
+        try:
+            asyncio.run(_serve(streamer))
+        except BaseException as error:
+            say_the_end(streamer.state, error)
+            raise
+        else:
+            say_the_end(streamer.state, None)
+        finally:
+            _load_the_rest(streamer, loader)
+    finally:
+        spool.close()
+
+
+def _load_the_rest(streamer: Streamer, loader: Loader) -> None:
+    """Load what can be loaded in the time that is left. The other threads delay nothing."""
+    spool = streamer.state.spool
+    balance = {"received": streamer.state.received, "spooled": spool.frames_written}
+    if loader.stop(max(0.0, streamer.stop_deadline - time.monotonic())):
+        logger.info("stopped; frames: %s, all stored", balance)
+    else:
+        remaining = spool.frames_written - loader.stored
+        logger.warning(
+            "stopped; frames: %s; %d are not stored yet and stay in the spool %s for the next run",
+            balance,
+            remaining,
+            spool.folder,
+        )
+    streamer.join_threads()
