@@ -22,6 +22,7 @@ from ib_platform.ibkr.session_machine import Action, SessionMachine, Step
 logger = logging.getLogger(__name__)
 _LONGEST_REST = 5.0
 _LOGOUT_TIMEOUT = 3.0
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 LogIn = Callable[[], Awaitable[LoginResult]]
 
 
@@ -67,6 +68,7 @@ class SessionKeeper:
         self._clock, self._wall, self._sleep = clock, wall, sleep
         self._saved: LoginHistory | None = None
         self._told: str | None = None
+        self._failure: str | None = None
         self._pid: int | None = None
         self._status = SessionStatus()
         self.locked = asyncio.Event()
@@ -101,6 +103,7 @@ class SessionKeeper:
             match action:
                 case Action.LOOK:
                     self._status = await self._client.auth_status()
+                    self._failure = None
                     machine.saw_status(self._status, self._clock())
                 case Action.TICKLE:
                     await self._client.tickle()
@@ -117,7 +120,9 @@ class SessionKeeper:
                 case _:
                     await self._cure(action)
         except GatewayCallError as error:
-            logger.info("%s", error)
+            if str(error) != self._failure:
+                logger.info("%s", error)
+            self._failure = str(error)
             machine.saw_failure(error.status, self._clock(), error.body)
         except LiveAccountError as error:
             logger.critical("%s", error)
@@ -188,6 +193,8 @@ class SessionKeeper:
         machine = self._machine
         if self._state.update(machine.judgement):
             logger.info("session: %s: %s", machine.judgement.state, machine.judgement.reason)
-        if machine.alarm is not None and machine.alarm != self._told:
+        # The figures in it grow; what it is about is said once.
+        kind = None if machine.alarm is None else machine.alarm.translate(_NO_DIGITS)
+        if kind is not None and kind != self._told:
             logger.error("alarm: %s", machine.alarm)
-        self._told = machine.alarm
+        self._told = kind

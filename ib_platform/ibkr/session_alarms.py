@@ -13,6 +13,7 @@ from ib_platform.states import PodState
 STUCK_AFTER = 900.0
 """Seconds without a usable session after which there is an alarm, whatever the state."""
 DOWN_AFTER = 60.0
+_NOBODY = (PodState.DOWN, PodState.STARTING)
 _LOCKED_STATES = (PodState.LOCKED, PodState.REFUSED_LIVE)
 ONLY_LOGGED_IN = (
     "the login page has let us in, but no brokerage session has begun. Only auth/status tells the "
@@ -35,12 +36,11 @@ _PENALTY = "IBKR has refused a request (429): nothing is asked until its penalty
 class Trouble:
     """Everything that an alarm depends on beside the state. Durations in seconds.
 
-    ``state_for``: how long the state lasts, ``bad_for``: how long there is no usable session.
+    ``bad_for``: how long there is no usable session.
     ``expected_until``: end of an expected outage. ``blocked``: why no login can begin.
     ``cure_problem``: what the last cure was answered.
     """
 
-    state_for: float
     bad_for: float
     expected_until: datetime | None = None
     blocked: str | None = None
@@ -80,8 +80,11 @@ def _of_a_session_that_is_down(
     if trouble.expected_until is None:
         if judgement.state is PodState.SSO_ONLY and trouble.bad_for >= policy.auth_grace:
             return _with_problem(ONLY_LOGGED_IN, trouble)
-        if judgement.state is PodState.DOWN and trouble.state_for >= DOWN_AFTER:
-            return f"the gateway program does not answer for {trouble.state_for:.0f} s"
+        if judgement.state in _NOBODY and trouble.bad_for >= DOWN_AFTER:
+            return (
+                f"{judgement.reason}, for {trouble.bad_for:.0f} s by now. gateway.log says whether "
+                "the gateway program starts at all"
+            )
     if trouble.bad_for < STUCK_AFTER:
         return None
     text = f"no session for {trouble.bad_for / 60:.0f} min; now {judgement.state.value}"

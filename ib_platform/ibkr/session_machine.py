@@ -176,7 +176,6 @@ class SessionMachine(SessionEvidence):
 
     def _alarm_at(self, now: float, wall: datetime) -> str | None:
         trouble = Trouble(
-            state_for=now - self._state_since,
             bad_for=now - self._bad_since,
             expected_until=self._outage(wall),
             blocked=self._blocked,

@@ -165,7 +165,7 @@ class Streamer:
                 good = await self._connect_once()
             except GatewayCallError as error:
                 logger.warning("%s", error)
-                self._state.session_is(judge_failure(error.status))
+                self._state.session_is(judge_failure(error.status, error.body))
             except LiveAccountError as error:
                 self._state.session_is(Judgement(PodState.REFUSED_LIVE, str(error)))
                 logger.critical("%s", error)

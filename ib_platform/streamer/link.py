@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import cause_of, judge_status
 from ib_platform.ibkr.socket import GatewaySocket, SendError
 from ib_platform.marketdata.frames import classify
-from ib_platform.states import Cause
+from ib_platform.states import Cause, PodState
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
 from ib_platform.streamer.health import StreamerState, utc_now
@@ -40,6 +41,7 @@ from ib_platform.streamer.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
 _LOOK_EVERY = 0.25
+_PIECES_WITHIN = 0.5
 _KEEP_ALIVE_EVERY = 30.0
 _STATUS_DUE = 15.0
 _CONTROL_TOPICS = ("sts", "system")
@@ -99,6 +101,8 @@ class Link:
         self._session = SessionStatusOfLink()
         self._heard_at = self._opened_at = self._kept_alive_at = time.monotonic()
         self._unrecorded = False
+        self._was_judged_usable = False
+        self._judge_at: float | None = None
 
     @property
     def was_usable(self) -> bool:
@@ -125,6 +129,8 @@ class Link:
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
+            if self._state.session.state is PodState.AUTHENTICATED:
+                self._judge_what_waits()
         for task in done:
             if (error := task.exception()) is not None:
                 raise error
@@ -156,10 +162,28 @@ class Link:
                 record_doubt(self._state.journal, doubt)
 
     def _status_is(self, status: SessionStatus) -> None:
-        """Take a changed session. A repeated ``sts`` of a session that stays is no change."""
-        had, self._session.merged = self._session.merged.usable, status
+        """Take a changed session. A repeated ``sts`` of a session that stays is no change.
+
+        ``sts`` comes in pieces, and the one that says why (``competing``) may come last: a session
+        that was usable is judged when the others have had their time.
+        """
+        if status.usable:
+            self._judge_what_waits()
+        self._session.merged = status
         if status.authenticated is None:
             return
+        if self._was_judged_usable and not status.usable and not status.competing:
+            self._judge_at = self._judge_at or time.monotonic() + _PIECES_WITHIN
+        else:
+            self._judge()
+
+    def _judge_what_waits(self, until: float = math.inf) -> None:
+        if self._judge_at is not None and self._judge_at <= until:
+            self._judge()
+
+    def _judge(self) -> None:
+        status, had = self._session.merged, self._was_judged_usable
+        self._judge_at, self._was_judged_usable = None, status.usable
         judgement = judge_status(status)
         self._state.session_is(judgement)
         if had and not status.usable:
@@ -174,6 +198,7 @@ class Link:
         """TCP may stand though nothing will ever arrive. Nothing else may delay this look."""
         while True:
             now = time.monotonic()
+            self._judge_what_waits(until=now)
             if now - self._heard_at > self._heartbeat_timeout:
                 return f"nothing came for {self._heartbeat_timeout:.0f} s, not even a heartbeat"
             if not self.was_usable and now - self._opened_at > _STATUS_DUE:

@@ -63,7 +63,7 @@ async def poll_session(
         try:
             status = await client.auth_status()
         except GatewayCallError as error:
-            judgement = judge_failure(error.status)
+            judgement = judge_failure(error.status, error.body)
             logger.warning("auth/status: %s", error)
             if judgement.state is PodState.NO_SSO and not refused:
                 # One 401 may be a slip of the gateway: a working websocket is worth a question.
@@ -91,7 +91,7 @@ async def cause_of_end(client: GatewayClient, state: StreamerState) -> Cause:
         async with asyncio.timeout(PROBE_TIMEOUT):
             judgement = judge_status(await client.auth_status())
     except GatewayCallError as error:
-        judgement = judge_failure(error.status)
+        judgement = judge_failure(error.status, error.body)
     except TimeoutError:
         return Cause.DISCONNECTED
     state.session_is(judgement)

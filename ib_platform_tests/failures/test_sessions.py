@@ -8,6 +8,7 @@ import pytest
 
 from ib_platform.config import ClickHouse
 from ib_platform_tests.failures.bench import failure_bench
+from ib_platform_tests.failures.document import note
 from ib_platform_tests.failures.play import play
 from ib_platform_tests.failures.table import OF_SESSIONS, Failure
 from ib_platform_tests.figures import Figures
@@ -18,4 +19,6 @@ async def test_failure(
     failure: Failure, tmp_path: Path, warehouse: ClickHouse, figures: Figures
 ) -> None:
     async with failure_bench(tmp_path, warehouse) as bench:
-        figures(f"{failure.what}: {await play(bench, failure)}")
+        played = await play(bench, failure)
+    figures(f"{failure.what}: {played}")
+    note(failure, str(played))

@@ -32,7 +32,8 @@ def configured(tmp_path: Path) -> Callable[..., PlatformConfig]:
     def configure(scenario: str | None = None, **session: Any) -> PlatformConfig:
         simulator: dict[str, Any] = {"logged_in": False}
         if scenario is not None:
-            (tmp_path / "scenario.yaml").write_text(scenario)
+            told = "name: drill\ndescription: a drill\nat_ibkr: never\n"
+            (tmp_path / "scenario.yaml").write_text(told + scenario)
             simulator["scenario"] = str(tmp_path / "scenario.yaml")
         config = make_config(tmp_path, gateway={"simulator": simulator, "session": session})
         data = config.model_dump()

@@ -23,13 +23,13 @@ def _alarm(state: PodState, trouble: Trouble, history: LoginHistory = HISTORY) -
 
 
 def _for(seconds: float) -> Trouble:
-    return Trouble(state_for=seconds, bad_for=seconds)
+    return Trouble(bad_for=seconds)
 
 
 @pytest.mark.parametrize(
     ("state", "after"),
     [
-        (PodState.STARTING, STUCK_AFTER),
+        (PodState.STARTING, DOWN_AFTER),
         (PodState.DOWN, DOWN_AFTER),
         (PodState.NO_SSO, STUCK_AFTER),
         (PodState.SSO_ONLY, POLICY.auth_grace),

@@ -30,8 +30,9 @@ from ib_platform.simulator.hours import HoursParameters
 from ib_platform.states import Cause, ContractState
 from ib_platform.streamer.assignment import Assignment
 from ib_platform.streamer.contract_facts import ContractRow
+from ib_platform.streamer.requests import Request, carry_out
 from ib_platform.streamer.resolution import ContractDesk
-from ib_platform.streamer.subscriptions import LadderSight, Request, Subscriptions, carry_out
+from ib_platform.streamer.subscriptions import Subscriptions
 from ib_platform.streamer.tracker import Tracker
 from ib_platform_tests.simulator.client import QUICK, Client, simulated
 from ib_platform_tests.simulator.drilled import JumpingClock
@@ -58,7 +59,7 @@ class Streaming:
 
     def __post_init__(self) -> None:
         self.tracker = Tracker(30)
-        self.subscriptions = Subscriptions("DU1000001")
+        self.subscriptions = Subscriptions("DU1000001", chance=lambda: 0.5)
         self.desk = ContractDesk(
             self.tracker, self.subscriptions, self.rows.append, roll_of=lambda _: self.roll
         )
@@ -85,7 +86,7 @@ class Streaming:
     def record(self, request: Request) -> None:
         self.requests.append(request)
         if request.requests_ladder and request.contract is not None:
-            self.tracker.ladder_requested(request.contract)
+            self.tracker.ladder_requested(request.contract, self.clock.now())
 
     async def stream_until(
         self, socket: GatewaySocket, condition: Callable[[], bool], *keys: str
@@ -95,10 +96,7 @@ class Streaming:
         while not condition():
             assert time.monotonic() < deadline, "in vain"
             await self.follow(*keys)
-            sights = {
-                key: LadderSight(contract.last_frame, True, False)
-                for key, contract in self.tracker.contracts.items()
-            }
+            sights = self.tracker.sights(self.clock.now(), utc(self.clock))
             plan = self.subscriptions.plan(self.clock.now(), sights)
             await carry_out(plan, self.record, socket.send)
             payload = await socket.receive()

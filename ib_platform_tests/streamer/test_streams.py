@@ -86,6 +86,7 @@ def test_a_half_open_websocket_is_replaced(tmp_path: Path) -> None:
         bench.until(CL, lambda c: c.state is ContractState.LIVE and c.epoch == 2, "live again")
 
 
+@pytest.mark.long
 def test_a_session_whose_ladders_are_all_silent_gets_one_new_connection(tmp_path: Path) -> None:
     with stream_bench(tmp_path, CL) as bench, bench.streaming():
         fault = bench.at_ibkr.fault("silent_ladder")
@@ -137,7 +138,9 @@ def test_unsubscribing_one_of_three_silences_no_other(
             assert longest / 1000 < WARM_UP_LONGEST
 
 
-@pytest.mark.parametrize("mode", [LadderMode.REPLACE, LadderMode.FIRST_WINS])
+@pytest.mark.parametrize(
+    "mode", [LadderMode.REPLACE, pytest.param(LadderMode.FIRST_WINS, marks=pytest.mark.long)]
+)
 def test_a_session_that_holds_one_ladder_is_found_out_and_kept_to(
     tmp_path: Path, mode: LadderMode
 ) -> None:
