@@ -1,8 +1,8 @@
 """When one ladder has to be asked for again. PURE: clocks are arguments.
 
 A ladder counts as answered with the first full frame after its request: deltas that arrive before
-it belong to the old subscription (observed page, point 4). One that has answered and falls silent
-is asked for again at once; one that does not answer, with growing patience.
+it belong to the old subscription (observed page, point 4). One that has sent anything since and
+falls silent is asked for again at once; one that does not answer, with growing patience.
 """
 
 from __future__ import annotations
@@ -110,8 +110,9 @@ class OpenLadder:
         """Why it has to be asked for again, in a word; None when it has not."""
         if self.open_since is None:
             return None
-        if self.answered(sight):
-            return "silent" if sight.silence is not None else None
+        came = sight.last_frame is not None and sight.last_frame >= self.asked_at
+        if sight.silence is not None and (came or self.answered(sight)):
+            return "silent"
         return "no_answer" if self.in_vain(now, sight) else None
 
     def beyond_requests(self, now: float, sight: LadderSight) -> bool:

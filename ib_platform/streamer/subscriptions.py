@@ -216,7 +216,7 @@ class Subscriptions:
             cause, why, vain = ladder.anew, "loss", 0
         elif (again := ladder.why_again(now, sight)) is not None:
             cause, why = sight.cause, again
-            vain = 0 if again == "silent" else ladder.vain + 1
+            vain = 0 if ladder.answered(sight) else ladder.vain + 1
         else:
             return requests
         ladder.anew = None

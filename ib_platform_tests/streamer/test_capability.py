@@ -217,16 +217,31 @@ def test_a_stored_limit_is_kept_to_from_the_first_request() -> None:
     assert [key for _, key in session.asked()] == [KEYS[0]]
 
 
-def test_a_new_connection_forgets_what_was_running_and_keeps_what_is_proven() -> None:
+def test_a_connection_that_ends_during_an_experiment_proves_nothing() -> None:
+    """The others stopped because all ladders did."""
     probe = CapabilityProbe()
-    flows = LadderSight(last_frame=1.0)
-    probe.look(1.0, {KEYS[0]: flows})
-    probe.requested(KEYS[1], 1.0, {KEYS[0]: flows, KEYS[1]: LadderSight()})
+    sights = {KEYS[0]: LadderSight(entitled=True), KEYS[1]: LadderSight(entitled=True)}
+    for look in range(1, 21):
+        sights[KEYS[0]] = LadderSight(last_frame=look / 2, entitled=True)
+        probe.look(look / 2, sights)
+    probe.requested(KEYS[1], 10.0, sights)
     assert probe.is_running
-    probe.proven = 2
     probe.forget()
     assert not probe.is_running
-    assert probe.conclude() == Conclusion(LadderMode.MULTIPLEX, 2, "frames of  came together")
+    sights[KEYS[1]] = LadderSight(last_frame=11.0, entitled=True)
+    probe.look(30.0, sights)
+    assert probe.conclude() is None
+
+
+def test_what_is_proven_outlives_a_connection() -> None:
+    session = Session(LadderMode.MULTIPLEX, 9)
+    concluded = session.run(60)
+    assert concluded is not None
+    session.open.clear()
+    session.subscriptions.forget(Cause.DISCONNECTED)
+    assert session.run(120) is None
+    again = [key for at, key in session.asked() if at > 60]
+    assert again == list(KEYS[:3]), "all at once, each once"
 
 
 MULTI, REPLACE = LadderMode.MULTIPLEX, LadderMode.REPLACE

@@ -41,7 +41,7 @@ class Look:
 
 STEPS = st.lists(
     st.tuples(
-        st.integers(1, 120),  # looks that it lasts
+        st.integers(1, 90),  # looks that it lasts
         st.sampled_from(["full", "delta", "nothing"]),
         st.sampled_from(["full", "delta", "nothing"]),
         st.sampled_from(["full", "delta", "nothing"]),
@@ -49,7 +49,7 @@ STEPS = st.lists(
         st.sampled_from([True, False, None]),  # entitled
     ),
     min_size=1,
-    max_size=25,
+    max_size=12,
 )
 
 
@@ -127,7 +127,7 @@ class Machine:
                 assert asked >= heard, f"{key} is silent since {heard}, asked at {asked}"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(steps=STEPS, chance=st.floats(0, 1, exclude_max=True))
 def test_whatever_is_seen(
     steps: list[tuple[int, str, str, str, bool, bool | None]], chance: float

@@ -90,6 +90,18 @@ def test_deltas_without_a_full_frame_are_no_answer() -> None:
     assert _ladders(subscriptions.plan(10, {CL: LadderSight(last_frame=10)})) == ["sbd+DU1+7"]
 
 
+def test_a_ladder_that_sends_deltas_only_and_falls_silent_is_asked_for_at_once() -> None:
+    """Its patience may have grown to a minute; a silence is worth a request all the same."""
+    subscriptions = _open({CL: 7})
+    for second in range(75):
+        subscriptions.plan(second, {CL: LadderSight(last_frame=second)})
+    silent = LadderSight(last_frame=74, silence=Cause.SILENT_LADDER, entitled=True)
+    event, request = subscriptions.plan(104, {CL: silent})
+    assert event.kind is StreamEventKind.LADDER_SILENT
+    assert (request.text, request.detail["why"]) == ("sbd+DU1+7", "silent")
+    assert _ladders(subscriptions.plan(105, {CL: silent})) == []
+
+
 def test_an_answered_ladder_is_left_alone() -> None:
     subscriptions = _open({CL: 7})
     for second in range(1, 500, 7):
