@@ -64,11 +64,16 @@ class SessionWorld:
 
     def step(self, answer: Answer) -> Step:
         """One step of the machine, answered."""
+        return self.step_answered_by(lambda _: answer)
+
+    def step_answered_by(self, world: Callable[[Action], Answer]) -> Step:
+        """One step of the machine; ``world`` answers what was asked."""
         step = self.machine.next_step(self.now, self.wall, self.penalty_left)
         if step.action is Action.REST:
             self.now += step.seconds
             return step
         self.steps.append((self.now, step.action))
+        answer = world(step.action)
         self.now += answer.takes
         self._answer(step.action, answer)
         return step
