@@ -20,9 +20,11 @@ from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.simulator.capture import load_capture
 from ib_platform.simulator.scenario_library import is_scenario_file, load_scenario
 from ib_platform.simulator.simulation import require_playable
+from ib_platform.simulator.users import simulated_password
 
 MARKER = "demo.json"
 CONFIG_FILE = "ib_platform.yaml"
+SECRETS = "secrets"
 _PORTS_PER_POD = 10
 
 
@@ -59,6 +61,7 @@ def demo_config(options: DemoOptions) -> PlatformConfig:
                 "gateway_port": port,
                 "gateway_health_port": port + 1,
                 "health_port": port + 2,
+                "credentials": {"password_file": folder / SECRETS / name},
             }
         )
     calendar = CalendarName.ALWAYS_OPEN
@@ -199,8 +202,17 @@ def _empty(folder: Path) -> None:
 
 
 def write_config(config: PlatformConfig, folder: Path) -> Path:
-    """Write the configuration that every process of the demo reads; returns its path."""
+    """Write the configuration that every process of the demo reads; returns its path.
+
+    With it come the password files of the simulated users: a pod whose login ends logs in again.
+    """
     file = (folder / CONFIG_FILE).resolve()
+    for user in config.paper_users:
+        if user.credentials is not None and user.credentials.password_file is not None:
+            password_file = user.credentials.password_file
+            password_file.parent.mkdir(mode=0o700, exist_ok=True)
+            password_file.touch(mode=0o600)
+            password_file.write_text(simulated_password(user.username), encoding="utf-8")
     file.write_text(
         "# Written by `ib-platform demo`. Copy it as a start for your own.\n" + dump_config(config),
         encoding="utf-8",
