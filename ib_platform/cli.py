@@ -112,8 +112,8 @@ def stream(config_file: Path | None, paper_user: str) -> None:
 def probe(config_file: Path | None, paper_user: str) -> None:
     """Print how many ladders one session of a paper user holds, as its frames have proven."""
     from ib_platform.paths import PodPaths
-    from ib_platform.streamer.capability import in_words
     from ib_platform.streamer.capability_keeper import read_capability
+    from ib_platform.streamer.capability_words import in_words
 
     _log_to_stderr()
     config = load_config(config_file)

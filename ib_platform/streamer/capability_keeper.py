@@ -12,7 +12,8 @@ import msgspec
 
 from ib_platform.health import LadderCapability
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.capability import is_news, why_not_held
+from ib_platform.streamer.capability import is_news
+from ib_platform.streamer.capability_words import why_not_held
 from ib_platform.streamer.health import StreamerState, utc_now
 from ib_platform.streamer.subscriptions import Subscriptions
 

@@ -16,10 +16,9 @@ from ib_platform.streamer.capability import (
     Conclusion,
     first_of,
     holds,
-    in_words,
     is_news,
-    why_not_held,
 )
+from ib_platform.streamer.capability_words import in_words, why_not_held
 from ib_platform.streamer.ladder_watch import ANSWER_DUE, LadderSight
 from ib_platform.streamer.requests import Request
 from ib_platform.streamer.subscriptions import Subscriptions
