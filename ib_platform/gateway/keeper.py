@@ -67,6 +67,7 @@ class SessionKeeper:
         self._stop_deadline = stop_deadline
         self._clock, self._wall, self._sleep = clock, wall, sleep
         self._saved: LoginHistory | None = None
+        self._unsaved = False
         self._told: str | None = None
         self._failure: str | None = None
         self._pid: int | None = None
@@ -89,9 +90,9 @@ class SessionKeeper:
             if self._machine.history.lock is not None:
                 self.locked.set()
             await self._sleep(min(step.seconds, _LONGEST_REST))
-        elif self._save():
+        elif step.action is not Action.LOG_IN or self._save():
             await self._carry_out(step.action)
-        elif step.action is Action.LOG_IN:
+        else:
             self._machine.cannot_log_in("the login cannot be noted down", self._clock())
         self._save()
         self._tell()
@@ -184,9 +185,11 @@ class SessionKeeper:
         try:
             self._record.save(history)
         except GatewayError as error:
-            logger.error("%s", error)
+            if not self._unsaved:
+                logger.error("%s", error)
+            self._unsaved = True
             return False
-        self._saved = history
+        self._saved, self._unsaved = history, False
         return True
 
     def _tell(self) -> None:
