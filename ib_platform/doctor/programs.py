@@ -84,7 +84,9 @@ def check_browser(config: PlatformConfig) -> Iterator[Finding]:
         text = f"{path} does not answer --version; {means}"
         yield problem(CHROMIUM, text, _INSTALL_CHROMIUM)
     else:
-        yield ok(CHROMIUM, f"{path} is {version.splitlines()[0].strip()}")
+        # Debian's start script may complain on stderr first.
+        lines = [line for line in version.splitlines() if re.search(r"\d+\.\d+\.\d+", line)]
+        yield ok(CHROMIUM, f"{path} is {(lines or version.splitlines())[-1].strip()}")
     if importlib.util.find_spec("playwright") is None:
         yield problem(
             CHROMIUM,

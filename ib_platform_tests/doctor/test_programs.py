@@ -82,6 +82,15 @@ def test_a_browser_that_answers(config: PlatformConfig, tmp_path: Path) -> None:
     assert found.text == f"{chromium} is Chromium 156.0.1 built on Debian"
 
 
+def test_complaints_of_a_start_script_are_no_version(
+    config: PlatformConfig, tmp_path: Path
+) -> None:
+    body = "echo '9: [: 25276030976: unexpected operator' >&2\necho Chromium 156.0.1"
+    chromium = script(tmp_path / "chromium", body)
+    found = only(check_browser(browser_config(config, chromium)))
+    assert found.text == f"{chromium} is Chromium 156.0.1"
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "is not found; alpha cannot log in"), ("exit 3", "does not answer")]
 )
