@@ -12,11 +12,11 @@ from pathlib import Path
 from ib_platform.config import PlatformConfig
 from ib_platform.config_gateway import JavaGateway
 from ib_platform.doctor.finding import Finding, ok, problem, warning
+from ib_platform.errors import MissingDependencyError
+from ib_platform.gateway.java import find_java
 
 JAVA, CHROMIUM = "java", "chromium"
 _TIMEOUT = 20.0
-_OLDEST_JAVA = (8, 192)
-_JAVA_VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?(?:\.[\d.]+)?(?:_(\d+))?')
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _INSTALL_JAVA = (
     "Install Java: `apt-get install openjdk-17-jre-headless` (or default-jre-headless), or name "
@@ -51,22 +51,11 @@ def check_java(config: PlatformConfig) -> Iterator[Finding]:
 
 
 def _java(settings: JavaGateway) -> Finding:
-    path = shutil.which(settings.java)
-    if path is None:
-        return problem(JAVA, f"{settings.java!r} is not found; no gateway can start", _INSTALL_JAVA)
-    # It writes its version to stderr.
-    answer = _answer([path, "-version"])
-    match = None if answer is None else _JAVA_VERSION.search(answer)
-    if match is None:
-        text = f"{path} does not tell its version; no gateway can start"
-        return problem(JAVA, text, _INSTALL_JAVA)
-    first, second, update = (int(part or 0) for part in match.groups())
-    release = (second, update) if first == 1 else (first, _OLDEST_JAVA[1])
-    said = match[0].removeprefix("version ").strip('"')
-    if release < _OLDEST_JAVA:
-        text = f"{path} is version {said}, the gateway needs 8u192 or newer"
-        return problem(JAVA, text, _INSTALL_JAVA)
-    return ok(JAVA, f"{path} is version {said}")
+    try:
+        path, version = find_java(settings)
+    except MissingDependencyError as error:
+        return problem(JAVA, f"{error} No gateway can start.", _INSTALL_JAVA)
+    return ok(JAVA, f"{path} is Java {version}")
 
 
 def check_browser(config: PlatformConfig) -> Iterator[Finding]:

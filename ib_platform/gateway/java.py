@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from ib_platform.config_gateway import JavaGateway
 from ib_platform.errors import MissingDependencyError
@@ -18,7 +19,14 @@ _OLDEST = (8, 192)
 _ANSWER_WITHIN = 20.0
 
 
-def find_java(java: JavaGateway) -> Path:
+class FoundJava(NamedTuple):
+    """``version``: like 17 or 8u192."""
+
+    path: Path
+    version: str
+
+
+def find_java(java: JavaGateway) -> FoundJava:
     """The Java program that the configuration names.
 
     Raises:
@@ -34,16 +42,17 @@ def find_java(java: JavaGateway) -> Path:
     said = _version_text(Path(found))
     version = java_version(said)
     if version is None:
-        first = said.strip().splitlines()[:1] or ["nothing"]
+        answer = said.strip().splitlines()[:1] or ["nothing"]
         raise MissingDependencyError(
-            f"{found} -version answers {first[0]!r}: not a Java. {DEBIAN_PACKAGES}"
+            f"{found} -version answers {answer[0]!r}: not a Java. {DEBIAN_PACKAGES}"
         )
     if version < _OLDEST:
         raise MissingDependencyError(
             f"{found} is Java {version[0]} update {version[1]}; IBKR's gateway needs 8u192 or "
             f"newer: {DEBIAN_PACKAGES}"
         )
-    return Path(found)
+    first, update = version
+    return FoundJava(Path(found), f"{first}u{update}" if first == _OLDEST[0] else str(first))
 
 
 def java_version(said: str) -> tuple[int, int] | None:

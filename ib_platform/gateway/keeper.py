@@ -71,6 +71,8 @@ class SessionKeeper:
         self._told: str | None = None
         self._failure: str | None = None
         self._pid: int | None = None
+        self._proof_of = machine.logins_seen
+        self._session: str | None = None
         self._status = SessionStatus()
         self.locked = asyncio.Event()
         """Set when nobody may log in any more, and the login that was refused is ended."""
@@ -87,7 +89,7 @@ class SessionKeeper:
         step = self._machine.next_step(self._clock(), self._wall(), penalty_left)
         self._tell()
         if step.action is Action.REST:
-            if self._machine.history.lock is not None:
+            if self._machine.history.lock is not None and not self._machine.logout_due:
                 self.locked.set()
             await self._sleep(min(step.seconds, _LONGEST_REST))
         elif step.action is not Action.LOG_IN or self._save():
@@ -107,14 +109,13 @@ class SessionKeeper:
                     self._failure = None
                     machine.saw_status(self._status, self._clock())
                 case Action.TICKLE:
-                    await self._client.tickle()
-                    machine.saw_tickle(self._clock())
+                    await self._tickle()
                 case Action.PROVE:
                     await self._prove()
                 case Action.LOG_IN:
                     await self._login()
                 case Action.LOG_OUT:
-                    await self.log_out()
+                    await self.log_out(urgent=True)
                 case Action.RESTART_PROGRAM:
                     logger.warning("the gateway program is restarted: nothing milder has helped")
                     await self._program.restart(self._stop_deadline)
@@ -129,13 +130,35 @@ class SessionKeeper:
             logger.critical("%s", error)
             machine.saw_live_login(str(error), self._wall())
 
+    async def _tickle(self) -> None:
+        try:
+            session = (await self._client.tickle()).session
+        except GatewayCallError as error:
+            logger.info("%s", error)
+            self._machine.saw_tickle_fail(self._clock())
+            return
+        self._machine.saw_tickle(self._clock())
+        if session is not None and session != self._session:
+            # Perhaps somebody has logged in between two looks.
+            if self._session is not None:
+                self._machine.forget_login()
+            self._session = session
+
     async def _prove(self) -> None:
-        now = self._clock()
-        login = await self._proof.login_is_paper(self._client, now)
-        proven = False
-        if login and self._machine.is_usable:
-            proven = await self._proof.is_proven(self._client, now)
-        self._machine.saw_proof(self._clock(), login=login, proven=proven)
+        machine, now = self._machine, self._clock()
+        if machine.logins_seen != self._proof_of:
+            # What the gateway said about another login proves nothing about this one.
+            self._proof.forget()
+            self._proof_of = machine.logins_seen
+        login = proven = False
+        try:
+            login = await self._proof.login_is_paper(self._client, now)
+            if login and machine.is_usable:
+                proven = await self._proof.is_proven(self._client, now)
+        except GatewayCallError as error:
+            logger.info("%s", error)
+            machine.saw_question_fail(str(error), self._clock())
+        machine.saw_proof(self._clock(), login=login, proven=proven)
         if proven:
             logger.info("the login is proven to be paper")
 
@@ -148,7 +171,7 @@ class SessionKeeper:
             answer = await self._client.ssodh_init(compete=action is Action.TAKE_OVER)
         except GatewayCallError as error:
             logger.info("%s", error)
-            self._machine.saw_cure_fail(str(error), self._clock())
+            self._machine.saw_question_fail(str(error), self._clock())
             return
         # It may say {"wait":true} only: then what was known before still holds.
         self._status = self._status.merged_with(answer)
@@ -156,17 +179,17 @@ class SessionKeeper:
 
     async def _login(self) -> None:
         logger.info("logging in")
-        self._proof.forget()
         result = await self._log_in()
         level = logging.INFO if result.outcome is LoginOutcome.SUBMITTED else logging.ERROR
         logger.log(level, "login %s: %s", result.outcome.value, result.detail)
         self._machine.saw_login(result, self._clock(), self._wall())
 
-    async def log_out(self) -> None:
-        """End the login at the gateway; what fails is said, never raised."""
+    async def log_out(self, *, urgent: bool = False) -> None:
+        """End the login at the gateway; what fails is said, never raised. ``urgent``: during a
+        penalty too."""
         try:
             async with asyncio.timeout(_LOGOUT_TIMEOUT):
-                await self._client.logout()
+                await self._client.logout(urgent=urgent)
         except (GatewayError, TimeoutError) as error:
             logger.warning("logout failed: %s", error)
 
@@ -174,7 +197,6 @@ class SessionKeeper:
         pid = self._program.pid
         if pid is not None and pid != self._pid:
             self._pid = pid
-            self._proof.forget()
             self._machine.saw_new_program(self._clock())
 
     def _save(self) -> bool:

@@ -62,25 +62,40 @@ async def log_in(
             # A keyring may ask somebody to unlock it.
             credentials = await asyncio.to_thread(read_credentials, user)
     except PlatformError as error:
-        return LoginResult(LoginOutcome.NO_CREDENTIALS, str(error))
+        return _not_begun(LoginOutcome.NO_CREDENTIALS, str(error))
     except TimeoutError:
         detail = f"the credentials were not read within {settings.step_timeout:.0f} s"
-        return LoginResult(LoginOutcome.NO_CREDENTIALS, detail)
+        return _not_begun(LoginOutcome.NO_CREDENTIALS, detail)
     try:
         pin = public_key_pin(paths.certificate)
     except GatewayError as error:
-        return LoginResult(LoginOutcome.NOT_REACHED, str(error))
+        return _not_begun(LoginOutcome.NOT_REACHED, str(error))
     secrets = (credentials.password.get_secret_value(), credentials.username)
     url = f"https://127.0.0.1:{user.gateway_port}{settings.path}"
+    login_page: LoginPage | None = None
     try:
         async with open_page(settings, pin) as page:
-            result = _redacted(await _visit(page, settings, url, credentials), Redactor(secrets))
+            login_page = _login_page(page, settings, url)
+            result = _redacted(await _visit(login_page, settings, credentials), Redactor(secrets))
             if result.outcome is LoginOutcome.SUBMITTED:
                 return result
+            result = replace(result, submitted=login_page.submitted)
             evidence = LoginEvidence(paths.login_failures, settings.keep_failures, secrets)
             return replace(result, evidence=await evidence.take(page, result, now()))
     except (MissingDependencyError, GatewayError) as error:
-        return LoginResult(LoginOutcome.NO_BROWSER, str(error))
+        # The browser may have died after the click.
+        submitted = login_page is not None and login_page.submitted
+        return LoginResult(LoginOutcome.NO_BROWSER, str(error), submitted=submitted)
+
+
+def _not_begun(outcome: LoginOutcome, detail: str) -> LoginResult:
+    return LoginResult(outcome, detail, submitted=False)
+
+
+def _login_page(page: Page, settings: BrowserLogin, url: str) -> LoginPage:
+    from ib_platform.gateway.login_page import LoginPage
+
+    return LoginPage(page, settings, url)
 
 
 def _visits_budget(settings: BrowserLogin) -> float:
@@ -90,14 +105,13 @@ def _visits_budget(settings: BrowserLogin) -> float:
 
 
 async def _visit(
-    page: Page, settings: BrowserLogin, url: str, credentials: LoginCredentials
+    login_page: LoginPage, settings: BrowserLogin, credentials: LoginCredentials
 ) -> LoginResult:
     from playwright.async_api import Error
     from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
-    from ib_platform.gateway.login_page import LoginPage, LoginStopped
+    from ib_platform.gateway.login_page import LoginStopped
 
-    login_page = LoginPage(page, settings, url)
     try:
         # A page whose script never rests answers nothing, not even a question without a limit.
         async with asyncio.timeout(_visits_budget(settings)):

@@ -65,7 +65,8 @@ class Deadline:
 
 
 class LoginPage:
-    """One page of a browser, at ``url``. ``doing``: the step it is at, for messages.
+    """One page of a browser, at ``url``. ``doing``: the step it is at, for messages. ``submitted``:
+    set before the first click that may send the password.
 
     Every method but ``__init__`` raises LoginStopped, Playwright's Error, or TimeoutError.
     """
@@ -75,6 +76,7 @@ class LoginPage:
         self._settings = settings
         self._url = url
         self.doing = "starting"
+        self.submitted = False
 
     async def open(self) -> None:
         """Go to the page and wait for its fields; at most ``page_timeout``."""
@@ -110,6 +112,7 @@ class LoginPage:
 
     async def submit(self) -> Answer:
         """Click, and wait for what comes; at most ``step_timeout``, twice that with a promo."""
+        self.submitted = True
         answer = await self._click("submit", tuple(AnswerKind))
         if answer.kind is AnswerKind.PROMO:
             others = tuple(kind for kind in AnswerKind if kind is not AnswerKind.PROMO)

@@ -45,7 +45,7 @@ def program_command(config: PlatformConfig, user: PaperUser, config_file: Path) 
     paths = PodPaths(config.runtime.state_dir, user.name)
     java = config.gateway.java
     if config.gateway.program == "java" and java is not None:
-        executable = find_java(java)
+        executable = find_java(java).path
         write_instance(
             paths.gateway_folder, java, user.gateway_port, paths.certificate, paths.private_key
         )

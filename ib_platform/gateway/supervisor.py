@@ -36,7 +36,11 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """One gateway program and its session. ``run`` until ``ask_to_stop``.
 
-    A pod that is locked runs no program: there is nothing that it could do.
+    A pod that is locked runs no program: there is nothing that it could do. From the beginning
+    until ``run`` ends it holds the login record of its paper user.
+
+    Raises:
+        PlatformInUseError: another supervisor of this paper user runs.
     """
 
     def __init__(
@@ -58,12 +62,11 @@ class Supervisor:
         )
         self._state = SupervisorState()
         self._stopping = asyncio.Event()
-        record = LoginRecord(paths.login_record)
-        self._machine = SessionMachine(
-            config.gateway.session,
-            record.load(user.username, unlock_token, time.time()),
-            time.monotonic(),
-        )
+        policy = config.gateway.session
+        self._record = record = LoginRecord(paths.login_record)
+        record.own()
+        history = record.load(user.username, unlock_token, time.time(), policy)
+        self._machine = SessionMachine(policy, history, time.monotonic())
         self._keeper = SessionKeeper(
             self._machine,
             client,
@@ -85,6 +88,12 @@ class Supervisor:
         Raises:
             PlatformInUseError: the health port or the gateway port is taken.
         """
+        try:
+            await self._run()
+        finally:
+            self._record.release()
+
+    async def _run(self) -> None:
         async with serve_health(self._user.gateway_health_port, self._state.probes(self._health)):
             program = asyncio.create_task(self._run_program(), name="program")
             session = asyncio.create_task(self._keeper.keep(), name="session")

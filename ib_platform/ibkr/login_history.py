@@ -20,23 +20,24 @@ BACKOFF = (30.0, 60.0, 300.0, 900.0)
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """Nobody logs in any more. ``state``: LOCKED or REFUSED_LIVE. ``unlock_token``: under which it
-    was locked; another token ends the lock."""
+    """Nobody logs in any more. ``state``: LOCKED or REFUSED_LIVE. A token that this username was
+    never started with before ends it."""
 
     state: PodState
     reason: str
     since: float
-    unlock_token: str
 
 
 class LoginHistory(msgspec.Struct, frozen=True):
     """``attempts``: those of the last day, ascending. ``refused``: logins in a row that IBKR
-    refused. ``unlock_token``: what a person has given last."""
+    refused. ``pending``: a login has begun, and nobody knows yet what came of it.
+    ``unlock_tokens``: those that this username was started with, the newest last."""
 
     username: str
-    unlock_token: str = ""
+    unlock_tokens: tuple[str, ...] = ("",)
     attempts: tuple[float, ...] = ()
     refused: int = 0
+    pending: bool = False
     lock: Lock | None = None
 
     def as_of(self, wall: float) -> LoginHistory:
@@ -64,16 +65,27 @@ class LoginHistory(msgspec.Struct, frozen=True):
 
     def begun(self, wall: float) -> LoginHistory:
         """A login begins now; to be stored before it does."""
-        return msgspec.structs.replace(self, attempts=(*self.attempts, wall))
+        return msgspec.structs.replace(self, attempts=(*self.attempts, wall), pending=True)
 
     def not_made(self) -> LoginHistory:
         """The login that was to begin never reached IBKR."""
-        return msgspec.structs.replace(self, attempts=self.attempts[:-1])
+        return msgspec.structs.replace(self, attempts=self.attempts[:-1], pending=False)
+
+    def ended(self) -> LoginHistory:
+        """It is over, and was no refusal. Whether it was a success, ``succeeded`` tells."""
+        return msgspec.structs.replace(self, pending=False)
+
+    def resumed(self, wall: float, policy: SessionPolicy) -> LoginHistory:
+        """As a new process goes on: a login that the last one did not see to its end counts as
+        refused, since its password may have been."""
+        if not self.pending:
+            return self
+        return self.refusal("the process ended during a login", wall, policy)
 
     def refusal(self, reason: str, wall: float, policy: SessionPolicy) -> LoginHistory:
         """IBKR has refused the login; after ``failed_logins`` of them in a row: locked."""
         refused = self.refused + 1
-        counted = msgspec.structs.replace(self, refused=refused)
+        counted = msgspec.structs.replace(self, refused=refused, pending=False)
         if refused < policy.failed_logins:
             return counted
         return counted.locked(
@@ -82,16 +94,19 @@ class LoginHistory(msgspec.Struct, frozen=True):
 
     def locked(self, state: PodState, reason: str, wall: float) -> LoginHistory:
         """Nobody logs in until a person gives another unlock token."""
-        return msgspec.structs.replace(self, lock=Lock(state, reason, wall, self.unlock_token))
+        return msgspec.structs.replace(self, lock=Lock(state, reason, wall), pending=False)
 
     def succeeded(self) -> LoginHistory:
         """The session is authenticated: the credentials are good."""
         return self if self.refused == 0 else msgspec.structs.replace(self, refused=0)
 
     def with_token(self, token: str) -> LoginHistory:
-        """What a process that is started with ``token`` goes on from. A token other than that of
-        the lock ends it; attempts stay counted."""
-        history = msgspec.structs.replace(self, unlock_token=token)
-        if self.lock is None or self.lock.unlock_token == token:
+        """What a process that is started with ``token`` goes on from. A token that is new to this
+        username ends a lock; no token, or an old one, ends nothing. Attempts stay counted."""
+        if token in self.unlock_tokens:
+            return self
+        known = (*self.unlock_tokens, token)
+        history = msgspec.structs.replace(self, unlock_tokens=known)
+        if self.lock is None:
             return history
         return msgspec.structs.replace(history, lock=None, refused=0)

@@ -40,11 +40,13 @@ class LoginOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LoginResult:
     """``detail``: words for people, without secrets. ``evidence``: text file about the page as it
-    was, None = there was no page or nothing is kept; a picture of the same name lies beside it."""
+    was, None = there was no page or nothing is kept; a picture of the same name lies beside it.
+    ``submitted``: the password may have reached IBKR; false only where it certainly has not."""
 
     outcome: LoginOutcome
     detail: str
     evidence: Path | None = None
+    submitted: bool = True
 
 
 def outcome_of_error(text: str) -> LoginOutcome:

@@ -15,7 +15,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ib_platform.errors import PlatformError
-from ib_platform.ibkr.pacing_ledger import INTERVALS, PENALTY_PAUSE, TICKLE, VALIDATE, Ledger
+from ib_platform.ibkr.pacing_ledger import (
+    INTERVALS,
+    PENALTY_PAUSE,
+    TICKLE,
+    VALIDATE,
+    Ledger,
+    Penalty,
+)
 
 __all__ = ["INTERVALS", "SHARE", "TICKLE", "VALIDATE", "Pace", "PenaltyError"]
 SHARE = 4
@@ -74,17 +81,18 @@ class Pace:
         """Whether a penalty is over, and no call has shown yet that IBKR answers again."""
         return self._ledger.penalty is not None and self.penalty_left() == 0
 
-    def take_probe(self) -> bool:
-        """Whether this program is to make the first call after a penalty: one tickle."""
+    def take_probe(self) -> Penalty | None:
+        """The penalty that is over, if this program is to make the first call after it: one
+        tickle. None: another program makes it, or there is no penalty, or it is not over."""
         return self._ledger.take_probe()
 
     def penalised(self) -> None:
         """IBKR has answered 429: every program of the pod pauses."""
         self._ledger.penalised()
 
-    def probed(self, *, forgiven: bool) -> None:
-        """The first call after a penalty has come back; ``forgiven``: with an answer."""
-        self._ledger.probed(forgiven=forgiven)
+    def probed(self, penalty: Penalty, *, forgiven: bool) -> None:
+        """The first call after ``penalty`` has come back; ``forgiven``: with an answer."""
+        self._ledger.probed(penalty, forgiven=forgiven)
 
     @asynccontextmanager
     async def turn(self, path: str) -> AsyncIterator[None]:

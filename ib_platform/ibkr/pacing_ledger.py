@@ -8,7 +8,6 @@ anything because IBKR has answered 429. It outlives restarts.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -61,6 +60,16 @@ class _Content(msgspec.Struct, frozen=True):
     penalty: Penalty | None = None
 
 
+def _joined(known: _Content, own: _Content) -> _Content:
+    """The later of each."""
+    calls = {
+        path: max(content.calls.get(path, float("-inf")) for content in (known, own))
+        for path in known.calls | own.calls
+    }
+    penalties = [content.penalty for content in (known, own) if content.penalty is not None]
+    return _Content(calls, max(penalties, key=lambda penalty: penalty.until, default=None))
+
+
 class Ledger:
     """Instants of last calls by path (monotonic seconds of the machine), and the penalty.
 
@@ -80,6 +89,7 @@ class Ledger:
         self._clock, self._wall = clock, wall
         self._pause = penalty_pause
         self._own = _Content()
+        self._unwritten = False
 
     def due_in(self, path: str) -> float:
         """Seconds until the limit of ``path`` itself allows a call; 0 = now."""
@@ -116,26 +126,26 @@ class Ledger:
             penalty = Penalty(self._wall() + self._pause)
             self._write(msgspec.structs.replace(known, penalty=penalty))
 
-    def take_probe(self) -> bool:
-        """Whether the caller is the one who makes the first call after the penalty."""
+    def take_probe(self) -> Penalty | None:
+        """The penalty, if the caller is the one who makes the first call after it."""
         with self._locked():
             known = self._read()
             penalty, wall = known.penalty, self._wall()
-            if penalty is None or not penalty.may_probe(wall):
-                return False
+            if penalty is None or penalty.left(wall, self._pause) or not penalty.may_probe(wall):
+                return None
             taken = msgspec.structs.replace(penalty, probed_at=wall)
             self._write(msgspec.structs.replace(known, penalty=taken))
-            return True
+            return taken
 
-    def probed(self, *, forgiven: bool) -> None:
-        """The first call has come back: answered (``forgiven``), or with no answer at all."""
+    def probed(self, penalty: Penalty, *, forgiven: bool) -> None:
+        """The first call after ``penalty`` has come back: answered (``forgiven``), or with no
+        answer at all. A penalty that has begun since is another one, and stays."""
         with self._locked():
             known = self._read()
-            if known.penalty is None:
+            if known.penalty is None or known.penalty.until != penalty.until:
                 return
             still = msgspec.structs.replace(known.penalty, probed_at=None)
-            penalty = None if forgiven else still
-            self._write(msgspec.structs.replace(known, penalty=penalty))
+            self._write(msgspec.structs.replace(known, penalty=None if forgiven else still))
 
     def _due_in(self, path: str, known: _Content) -> float:
         # The clock is read after the file: what others have noted is past.
@@ -151,19 +161,26 @@ class Ledger:
         self._own = content
         if self._file is None:
             return
-        with suppress(OSError):
-            handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f"{self._file.name}.")
-            with open(handle, "wb") as file:
-                file.write(msgspec.json.encode(content))
-            os.replace(name, self._file)
+        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
+        try:
+            temporary.write_bytes(msgspec.json.encode(content))
+            temporary.replace(self._file)
+            self._unwritten = False
+        except OSError:
+            self._unwritten = True
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def _read(self) -> _Content:
+        """What all programs know. While this one could not write, also what only it knows: a
+        penalty that it has seen must not be forgotten because a disk is full."""
         if self._file is None:
             return self._own
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=_Content)
+            known = msgspec.json.decode(self._file.read_bytes(), type=_Content)
         except (OSError, ValueError):
             return self._own  # not written yet, damaged, or in a folder that refuses it
+        return _joined(known, self._own) if self._unwritten else known
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -131,8 +132,12 @@ class GatewayClient:
         """Triggers another try for a brokerage session; its outcome shows in ``auth_status``."""
         await self._object("POST", "/iserver/reauthenticate")
 
-    async def logout(self) -> None:
-        await self._object("POST", "/logout")
+    async def logout(self, *, urgent: bool = False) -> None:
+        """``urgent``: it waits for no turn and no penalty, since it ends a login that must end."""
+        if urgent:
+            await self._exchange("POST", "/logout", urgent=True)
+        else:
+            await self._object("POST", "/logout")
 
     async def sso_validate(self) -> SsoValidation:
         """IBKR allows one call a minute: ask ``pace.due_in`` first, or this may wait so long."""
@@ -211,35 +216,37 @@ class GatewayClient:
         json: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> bytes:
-        if path != TICKLE and self.pace.on_probation:
-            await self._probe(method, path)
-        if path == TICKLE and self.pace.on_probation:
-            return await self._forgiving_tickle(method)
+        if self.pace.on_probation:
+            answer = await self._probe(method, path)
+            if answer is not None:
+                return answer
         return await self._exchange(method, path, json, params)
 
-    async def _probe(self, method: str, path: str) -> None:
-        """After a penalty the first call of all programs is one tickle."""
-        if not self.pace.take_probe():
+    async def _probe(self, method: str, path: str) -> bytes | None:
+        """After a penalty the first call of all programs is one tickle. Its answer, if that is what
+        was to be called.
+
+        Raises:
+            GatewayCallError: there is another 429 or no answer; or ``path`` is the tickle itself,
+                and its answer is an error.
+        """
+        penalty = self.pace.take_probe()
+        if penalty is None:
             waiting = "another program makes the first call after the penalty; nothing was sent"
             raise GatewayCallError(method, path, HTTPStatus.TOO_MANY_REQUESTS, waiting)
-        try:
-            await self._forgiving_tickle("POST")
-        except GatewayCallError:
-            # Any answer but another 429 ends the penalty, whatever it says.
-            if self.pace.on_probation or self.pace.penalty_left() > 0:
-                raise
-
-    async def _forgiving_tickle(self, method: str) -> bytes:
         forgiven = False
         try:
-            body = await self._exchange(method, TICKLE)
+            answer = await self._exchange("POST", TICKLE)
             forgiven = True
-            return body
         except GatewayCallError as error:
+            # Any answer but another 429 ends the penalty, whatever it says.
             forgiven = error.status not in (None, HTTPStatus.TOO_MANY_REQUESTS)
-            raise
+            if not forgiven or path == TICKLE:
+                raise
+            return None
         finally:
-            self.pace.probed(forgiven=forgiven)
+            self.pace.probed(penalty, forgiven=forgiven)
+        return answer if path == TICKLE else None
 
     async def _exchange(
         self,
@@ -247,10 +254,12 @@ class GatewayClient:
         path: str,
         json: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
+        *,
+        urgent: bool = False,
     ) -> bytes:
         try:
             async with (
-                self.pace.turn(path),
+                nullcontext() if urgent else self.pace.turn(path),
                 self.http.request(
                     method,
                     self._base + path,

@@ -21,6 +21,13 @@ ONLY_LOGGED_IN = (
     "TOTP second factor, instead of the paper user. Check that the configured username is the "
     "paper user of the account, and that no agreement waits for a signature in the portal"
 )
+UNPROVEN_TEXT = (
+    "the session is there, and is not used before the gateway tells whether the login is paper."
+)
+_NOT_TAKEN = (
+    "another login of this user holds the session, and this pod has not been able to take it back. "
+    "End the other login"
+)
 _YIELDS = (
     "another login of this user holds the session, and this pod yields (gateway.session.competing)."
     " End the other login; the pod then resumes by itself"
@@ -38,7 +45,8 @@ class Trouble:
 
     ``bad_for``: how long there is no usable session.
     ``expected_until``: end of an expected outage. ``blocked``: why no login can begin.
-    ``cure_problem``: what the last cure was answered.
+    ``cure_problem``: what the last cure or question was answered. ``says_unauthenticated``: the
+    gateway says so itself. ``unproven``: usable, but not proven to be paper.
     """
 
     bad_for: float
@@ -46,6 +54,8 @@ class Trouble:
     blocked: str | None = None
     ping_pong: bool = False
     cure_problem: str | None = None
+    says_unauthenticated: bool = False
+    unproven: bool = False
 
 
 def alarm_of(
@@ -64,9 +74,9 @@ def alarm_of(
 
 
 def _competing(trouble: Trouble, policy: SessionPolicy) -> str | None:
-    if policy.competing == "yield" or trouble.bad_for >= STUCK_AFTER:
+    if policy.competing == "yield":
         return _YIELDS
-    return None
+    return _NOT_TAKEN if trouble.bad_for >= STUCK_AFTER else None
 
 
 def _of_a_session_that_is_down(
@@ -79,7 +89,7 @@ def _of_a_session_that_is_down(
             return _refused(history, policy)
     if trouble.expected_until is None:
         if judgement.state is PodState.SSO_ONLY and trouble.bad_for >= policy.auth_grace:
-            return _with_problem(ONLY_LOGGED_IN, trouble)
+            return _with_problem(_why_only_logged_in(judgement, trouble), trouble)
         if judgement.state in _NOBODY and trouble.bad_for >= DOWN_AFTER:
             return (
                 f"{judgement.reason}, for {trouble.bad_for:.0f} s by now. gateway.log says whether "
@@ -96,6 +106,14 @@ def _of_a_session_that_is_down(
             f"; {len(history.attempts)} logins in a day, the next one not before {due:%H:%M} UTC"
         )
     return _with_problem(text, trouble)
+
+
+def _why_only_logged_in(judgement: Judgement, trouble: Trouble) -> str:
+    if trouble.says_unauthenticated:
+        return ONLY_LOGGED_IN
+    if trouble.unproven:
+        return f"{UNPROVEN_TEXT} For {trouble.bad_for:.0f} s it has not told"
+    return f"{judgement.reason}, for {trouble.bad_for:.0f} s by now"
 
 
 def _refused(history: LoginHistory, policy: SessionPolicy) -> str:

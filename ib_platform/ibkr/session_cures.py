@@ -30,13 +30,12 @@ class Cure(StrEnum):
 @dataclass
 class Spell:
     """What was tried since the last fresh start: a login, a new program, or a session that was
-    well. ``began``, ``settled_at``, ``next_at``: monotonic seconds. ``speaks``: the gateway's last
-    answer said something about the session. ``problem``: what the last cure was answered."""
+    well. ``began``, ``settled_at``, ``next_at``: monotonic seconds. ``problem``: what the last cure
+    or question was answered."""
 
     began: float
     settled_at: float = float("-inf")
     next_at: float = float("-inf")
-    speaks: bool = False
     initialised: int = 0
     reauthenticated: int = 0
     problem: str | None = None
@@ -69,16 +68,24 @@ class Spell:
 
 @dataclass
 class Allowance:
-    """So many in any hour. Instants are Unix seconds."""
+    """So many in any ``span`` of seconds. Instants are monotonic: no clock that is set moves them.
+    It is this process's own, and begins anew with it."""
 
-    per_hour: int
+    most: int
+    span: float = HOUR
     _taken: list[float] = field(default_factory=list)
 
-    def take(self, wall: float) -> bool:
-        """Take one, if there is one left. After the clock was set back, those that were taken
-        later than now count as taken now."""
-        self._taken = [min(at, wall) for at in self._taken if at > wall - HOUR]
-        if len(self._taken) >= self.per_hour:
+    def left(self, now: float) -> bool:
+        self._taken = [at for at in self._taken if at > now - self.span]
+        return len(self._taken) < self.most
+
+    def take(self, now: float) -> bool:
+        """Take one, if there is one left."""
+        if not self.left(now):
             return False
-        self._taken.append(wall)
+        self._taken.append(now)
         return True
+
+    def give_back(self) -> None:
+        """The last one was not used after all."""
+        self._taken.pop()

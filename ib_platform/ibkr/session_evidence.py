@@ -7,6 +7,7 @@ The half of the session machine that listens; ``session_machine`` decides from i
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 
 from ib_platform.config_gateway import SessionPolicy
 from ib_platform.ibkr import session_cures as cures
@@ -20,18 +21,13 @@ from ib_platform.states import PodState
 
 TICKLE_EVERY = 50.0
 _ASK_AGAIN = 1.0
+_TICKLE_AGAIN = 10.0
 _POLLS = {
     PodState.AUTHENTICATED: 5.0,
     PodState.COMPETING: 5.0,
     PodState.NO_SSO: 5.0,
 }
 _FIRST_PATIENCE, _LONGEST_PATIENCE = 5.0, 30.0
-_CANNOT_BEGIN = {
-    LoginOutcome.NOT_REACHED,
-    LoginOutcome.NO_BROWSER,
-    LoginOutcome.NO_CREDENTIALS,
-}
-_UNUSABLE_PAGE = {LoginOutcome.PAGE_CHANGED, LoginOutcome.PAGE_HANGS}
 _BLOCKED_PAUSE = 60.0
 _PAPER_NEEDS_NO_FACTOR = (
     "the page asks for a second factor. Paper users need none: the username is probably that of a "
@@ -51,7 +47,11 @@ class SessionEvidence:
         self._policy = policy
         self._state_since = self._bad_since = now
         self._spell = Spell(now)
+        self.logins_seen = 0
+        """Counts up whenever what was proven about a login must not be used any more."""
         self._login_paper = self._proven = False
+        self._silent_since: float | None = now
+        self._says_unauthenticated = False
         self._fresh = self._slipped = self._logout_due = False
         self._next_look = self._next_tickle = now
         self._patience = _FIRST_PATIENCE
@@ -70,7 +70,9 @@ class SessionEvidence:
         judged = judge_status(status)
         if status.usable and not self._proven:
             judged = UNPROVEN
-        self._spell.speaks = status.authenticated is not None
+        speaks = status.authenticated is not None
+        self._silent_since = None if speaks else self._silent_since or now
+        self._says_unauthenticated = status.authenticated is False
         self._is(judged, now)
         self._fresh = True
         self._next_look = now + _POLLS.get(judged.state, _ASK_AGAIN)
@@ -78,23 +80,33 @@ class SessionEvidence:
     def saw_tickle(self, now: float) -> None:
         self._next_tickle = now + TICKLE_EVERY
 
+    def saw_tickle_fail(self, now: float) -> None:
+        """It is asked again later; what is the matter, the next look tells."""
+        self._next_tickle = now + _TICKLE_AGAIN
+        self._next_look = now
+
     def saw_failure(self, http_status: int | None, now: float, body: str = "") -> None:
-        """A call for the state has failed; ``http_status`` None: nobody answered. One failure of a
-        session that was well may be a slip: it is asked again first."""
+        """A look has failed; ``http_status`` None: nobody answered. One failure of a session that
+        was well may be a slip: it is asked again first. After any 401 the next login may be
+        somebody else's."""
+        if http_status == HTTPStatus.UNAUTHORIZED:
+            self.forget_login()
         if self.judgement.state is PodState.AUTHENTICATED and not self._slipped:
             self._slipped, self._next_look = True, now + _ASK_AGAIN
             return
         judged = judge_failure(http_status, body)
         if judged.state is PodState.DOWN and self.judgement.state is PodState.STARTING:
             judged = Judgement(PodState.STARTING, "the gateway program does not answer yet")
-        if judged.state is PodState.NO_SSO:
-            self.forget_login()
+        if judged.state is PodState.SSO_ONLY:
+            # "no bridge" and "init session first" say that there is no session.
+            self._silent_since = None
+        self._says_unauthenticated = False
         self._is(judged, now)
         self._fresh = True
         self._next_look = now + self._pause_after(judged.state)
 
-    def saw_cure_fail(self, problem: str, now: float) -> None:
-        """``ssodh/init`` or ``reauthenticate`` was answered with an error. The next look tells."""
+    def saw_question_fail(self, problem: str, now: float) -> None:
+        """A cure, or a question of the proof, was answered with an error. The next look tells."""
         self._spell.problem = problem
         self._next_look = now + _ASK_AGAIN
 
@@ -116,22 +128,22 @@ class SessionEvidence:
         """The browser is done."""
         self._blocked = None
         self.forget_login()
-        at, outcome = wall.timestamp(), result.outcome
-        # A page that says no while IBKR is away says nothing about the credentials.
-        expected = self._outage(wall) is not None and outcome is LoginOutcome.REFUSED
-        if outcome in _CANNOT_BEGIN:
-            self.history = self.history.not_made()
-            self._blocked, self._login_not_before = result.detail, now + _BLOCKED_PAUSE
+        self._next_look = now
+        outcome = result.outcome
+        if outcome is LoginOutcome.SUBMITTED:
+            self.history = self.history.ended()
+            self._spell = Spell(now, settled_at=now + cures.SETTLING)
         elif outcome is LoginOutcome.SECOND_FACTOR:
             reason = f"{_PAPER_NEEDS_NO_FACTOR} ({result.detail})"
-            self.history = self.history.locked(PodState.LOCKED, reason, at)
-        elif outcome in _UNUSABLE_PAGE or expected:
+            self.history = self.history.locked(PodState.LOCKED, reason, wall.timestamp())
+        elif not result.submitted:
+            self.cannot_log_in(result.detail, now)
+        elif outcome is not LoginOutcome.REJECTED and self._outage(wall) is not None:
+            # What goes wrong while IBKR is away says nothing about the credentials.
+            self.history = self.history.ended()
             self._blocked, self._login_not_before = result.detail, now + _BLOCKED_PAUSE
-        elif outcome is not LoginOutcome.SUBMITTED:
-            self.history = self.history.refusal(result.detail, at, self._policy)
-        if outcome is LoginOutcome.SUBMITTED:
-            self._spell = Spell(now, settled_at=now + cures.SETTLING)
-        self._next_look = now
+        else:
+            self.history = self.history.refusal(result.detail, wall.timestamp(), self._policy)
 
     def saw_new_program(self, now: float) -> None:
         """The gateway program was started (again): its login, if any, is another one."""
@@ -142,13 +154,14 @@ class SessionEvidence:
         self._next_look = now
 
     def cannot_log_in(self, reason: str, now: float) -> None:
-        """The login could not even be noted down; it was not made."""
+        """The password certainly reached nobody: the login does not count."""
         self.history = self.history.not_made()
         self._blocked, self._login_not_before = reason, now + _BLOCKED_PAUSE
 
     def forget_login(self) -> None:
-        """The next login may be somebody else's."""
+        """The next login may be somebody else's: nothing that was proven holds."""
         self._login_paper = self._proven = False
+        self.logins_seen += 1
 
     def _is(self, judgement: Judgement, now: float) -> None:
         if judgement.state is not self.judgement.state:

@@ -21,7 +21,7 @@ from enum import StrEnum
 
 from ib_platform.config_gateway import SessionPolicy
 from ib_platform.ibkr import session_cures as cures
-from ib_platform.ibkr.login_history import LoginHistory
+from ib_platform.ibkr.login_history import DAY, LoginHistory
 from ib_platform.ibkr.session import Judgement, judge_failure
 from ib_platform.ibkr.session_alarms import Trouble, alarm_of
 from ib_platform.ibkr.session_cures import Allowance, Spell
@@ -73,6 +73,11 @@ class SessionMachine(SessionEvidence):
         self.cures: Counter[str] = Counter()
         self._restarts = Allowance(policy.restarts_per_hour)
         self._takeovers = Allowance(policy.takeovers_per_hour)
+        # Beside the history, whose clock somebody may set.
+        self._logins = (
+            Allowance(policy.logins_per_hour),
+            Allowance(policy.logins_per_day, DAY),
+        )
         self._next_takeover = now
         self._ping_pong = False
 
@@ -85,18 +90,31 @@ class SessionMachine(SessionEvidence):
         self.alarm = self._alarm_at(now, wall)
         return step
 
+    @property
+    def logout_due(self) -> bool:
+        """Whether a login that was refused is still to be ended."""
+        return self._logout_due
+
+    def cannot_log_in(self, reason: str, now: float) -> None:
+        super().cannot_log_in(reason, now)
+        for allowance in self._logins:
+            allowance.give_back()
+
     def _choose(self, now: float, wall: datetime, penalty_left: float) -> Step:
+        lock = self.history.lock
+        if lock is not None and self._logout_due:
+            # Ending a live login comes before everything, a penalty too.
+            self._is(Judgement(lock.state, lock.reason), now)
+            self._logout_due = False
+            return Step(Action.LOG_OUT)
+        if lock is not None:
+            self._is(Judgement(lock.state, lock.reason), now)
+            return Step(Action.REST, _LOCKED_REST)
         if penalty_left > 0:
             self._is(judge_failure(429), now)
             self._fresh = False
             self._next_look = self._next_tickle = now
             return Step(Action.REST, penalty_left)
-        if (lock := self.history.lock) is not None:
-            self._is(Judgement(lock.state, lock.reason), now)
-            if self._logout_due:
-                self._logout_due = False
-                return Step(Action.LOG_OUT)
-            return Step(Action.REST, _LOCKED_REST)
         if self._fresh:
             self._fresh = False
             if (cure := self._cure(now, wall)) is not None:
@@ -110,11 +128,11 @@ class SessionMachine(SessionEvidence):
         match self.judgement.state:
             case PodState.DOWN | PodState.STARTING:
                 hangs = now - self._state_since >= _HANG_AFTER
-                return self._restart(wall) if hangs else None
+                return self._restart(now, wall) if hangs else None
             case PodState.NO_SSO:
                 return self._log_in(now, wall)
             case PodState.COMPETING:
-                return self._take_over(now, wall)
+                return self._take_over(now)
             case PodState.SSO_ONLY:
                 return self._cure_unauthenticated(now, wall)
             case PodState.AUTHENTICATED:
@@ -123,9 +141,12 @@ class SessionMachine(SessionEvidence):
 
     def _cure_unauthenticated(self, now: float, wall: datetime) -> Action | None:
         spell = self._spell
+        if self._silent_since is not None:
+            mute = now - self._silent_since >= self._policy.restart_after
+            return self._restart(now, wall) if mute else None
         if self.judgement is UNPROVEN or not self._login_paper:
-            return Action.PROVE if spell.speaks else None
-        if not spell.speaks or now < spell.settled_at:
+            return Action.PROVE
+        if now < spell.settled_at:
             return None
         expected = self._outage(wall) is not None
         match spell.next_cure(now, expected=expected):
@@ -136,11 +157,11 @@ class SessionMachine(SessionEvidence):
         lasts = now - spell.began >= self._policy.restart_after
         may_log_in = self.history.next_at(self._policy) <= wall.timestamp()
         if spell.exhausted and lasts and may_log_in and not expected:
-            return self._restart(wall)
+            return self._restart(now, wall)
         return None
 
-    def _restart(self, wall: datetime) -> Action | None:
-        if self._outage(wall) is not None or not self._restarts.take(wall.timestamp()):
+    def _restart(self, now: float, wall: datetime) -> Action | None:
+        if self._outage(wall) is not None or not self._restarts.take(now):
             return None
         return Action.RESTART_PROGRAM
 
@@ -151,17 +172,21 @@ class SessionMachine(SessionEvidence):
             due = max(due, self.history.attempts[-1] + cures.LOGIN_IN_OUTAGE_EVERY)
         if at < due or now < self._login_not_before:
             return None
+        if not all(allowance.left(now) for allowance in self._logins):
+            return None
+        for allowance in self._logins:
+            allowance.take(now)
         self.history = self.history.begun(at)
         return Action.LOG_IN
 
-    def _take_over(self, now: float, wall: datetime) -> Action | None:
+    def _take_over(self, now: float) -> Action | None:
         if self._policy.competing == "yield" or self._ping_pong:
             return None
         if not self._login_paper:
             return Action.PROVE
         if now < self._next_takeover:
             return None
-        if not self._takeovers.take(wall.timestamp()):
+        if not self._takeovers.take(now):
             self._ping_pong = True
             return None
         self._next_takeover = now + cures.TAKEOVER_PAUSE
@@ -181,5 +206,7 @@ class SessionMachine(SessionEvidence):
             blocked=self._blocked,
             ping_pong=self._ping_pong,
             cure_problem=self._spell.problem,
+            says_unauthenticated=self._says_unauthenticated,
+            unproven=self.judgement is UNPROVEN,
         )
         return alarm_of(self.judgement, trouble, self._policy, self.history)

@@ -55,14 +55,14 @@ def test_a_java_that_does_not_work(config: PlatformConfig, tmp_path: Path, text:
     java = script(tmp_path / "java", text)
     found, _ = check_java(java_config(config, tmp_path / "gateway", str(java)))
     assert found.level is Level.PROBLEM
-    assert "does not tell its version" in found.text
+    assert "not a Java" in found.text
 
 
 def test_no_java_and_a_folder_of_something_else(config: PlatformConfig, tmp_path: Path) -> None:
     wrong = with_gateway(config, program="java", java={"folder": tmp_path, "java": "no-such-java"})
     found, folder = check_java(wrong)
     assert levels([found, folder]) == [Level.PROBLEM, Level.PROBLEM]
-    assert "'no-such-java' is not found" in found.text
+    assert "'no-such-java': no such program" in found.text
     assert f"{tmp_path}/dist, {tmp_path}/build/lib/runtime missing" in folder.text
 
 

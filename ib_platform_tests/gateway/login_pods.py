@@ -110,11 +110,15 @@ async def simulated_pod(
 
 
 @asynccontextmanager
-async def pod_with_page(folder: Path, html: str, status: int = 200) -> AsyncIterator[LoginPod]:
-    """A pod whose gateway answers every request with this page."""
+async def pod_with_page(
+    folder: Path, html: str, status: int = 200, asked: list[str] | None = None
+) -> AsyncIterator[LoginPod]:
+    """A pod whose gateway answers every request with this page. ``asked`` takes their paths."""
     pod = login_pod(folder)
 
-    async def answer(_: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        if asked is not None:
+            asked.append(request.path)
         return web.Response(text=html, status=status, content_type="text/html")
 
     application = web.Application()

@@ -16,8 +16,10 @@ from ib_platform.gateway.browser import open_page, public_key_pin
 from ib_platform.ibkr.login_outcome import LoginOutcome
 from ib_platform_tests.gateway.login_pods import (
     browser_processes,
+    form,
     kind_of,
     login_pod,
+    pod_with_page,
     silent_listener,
 )
 
@@ -89,8 +91,26 @@ async def test_a_browser_or_driver_that_is_killed(
             process.kill()
         result = await login
     assert result.outcome is LoginOutcome.NO_BROWSER, result
+    assert not result.submitted
     assert not browser_processes()
     assert not list(temporary.iterdir())
+
+
+async def test_a_browser_that_dies_after_the_click_may_have_sent_the_password(
+    tmp_path: Path, temporary: Path
+) -> None:
+    asked: list[str] = []
+    async with pod_with_page(tmp_path, form("fetch('/clicked')"), asked=asked) as pod:
+        login = asyncio.create_task(pod.log_in())
+        async with asyncio.timeout(60):
+            while "/clicked" not in asked:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        for process in browser_processes():
+            if kind_of(process) == "chromium":
+                process.kill()
+        result = await login
+    assert result.outcome is LoginOutcome.NO_BROWSER, result
+    assert result.submitted
 
 
 async def test_a_driver_that_stands_still_is_killed(

@@ -45,7 +45,7 @@ def _script(folder: Path, body: str) -> Path:
 
 def test_the_java_of_this_machine_is_found(tmp_path: Path) -> None:
     java = program_on_path("java", "default-jre-headless")
-    assert find_java(JavaGateway(folder=tmp_path)) == Path(java)
+    assert find_java(JavaGateway(folder=tmp_path)).path == Path(java)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ib_platform.gateway.keeper import SessionKeeper
 from ib_platform.gateway.login_record import LoginRecord
 from ib_platform.ibkr.login_history import LoginHistory
 from ib_platform.ibkr.login_outcome import LoginOutcome
+from ib_platform.ibkr.pacing import Pace
 from ib_platform.ibkr.proof import PaperProof
 from ib_platform.ibkr.rest import GatewayClient
 from ib_platform.ibkr.session_machine import Action, SessionMachine
@@ -90,3 +91,52 @@ async def test_a_session_that_is_well_needs_no_record(tmp_path: Path) -> None:
             for _ in range(8):
                 await keeper.step()
             assert keeper._machine.judgement.state is PodState.AUTHENTICATED
+
+
+async def _until(keeper: SessionKeeper, state: PodState, steps: int = 60) -> None:
+    for _ in range(steps):
+        await keeper.step()
+        if keeper._machine.judgement.state is state:
+            return
+    raise AssertionError(f"{steps} steps in vain for {state}")
+
+
+@pytest.mark.parametrize("looks_refused", [1, 3])
+async def test_what_was_proven_of_one_login_is_never_used_for_another(
+    tmp_path: Path, looks_refused: int
+) -> None:
+    """Our login ends, ours is not due yet, and somebody logs in a live user at the page."""
+    watch = Watch()
+    async with tiny_gateway(tmp_path) as gateway:
+        gateway.answers = logged_in(2, True, "DU1000001")
+        tls = client_ssl_context(gateway.certificate)
+        pace = Pace(clock=watch, wall=watch, sleep=watch.sleep)
+        async with GatewayClient(gateway.port, tls, pace=pace) as client:
+            keeper = _keeper(gateway, client, tmp_path / "logins.json", ScriptedLogins(), watch)
+            await _until(keeper, PodState.AUTHENTICATED)
+            ours = gateway.answers["/iserver/auth/status"]
+            looks = [(401, "")] * looks_refused
+            live = logged_in(1, False, "U1") | {"/one/user": (200, {"ispaper": False})}
+            gateway.answers |= live
+            gateway.answers["/iserver/auth/status"] = [*looks, ours]
+            asked = len(gateway.requests)
+            await _until(keeper, PodState.REFUSED_LIVE)
+            await _until(keeper, PodState.REFUSED_LIVE)
+    paths = [path for _, path, _ in gateway.requests[asked:]]
+    assert "/iserver/auth/ssodh/init" not in paths
+    assert "/logout" in paths
+
+
+async def test_another_session_is_proven_anew(tmp_path: Path) -> None:
+    """A login that was exchanged between two looks shows in the session that tickle names."""
+    watch = Watch()
+    async with tiny_gateway(tmp_path) as gateway:
+        gateway.answers = logged_in(2, True, "DU1000001")
+        tls = client_ssl_context(gateway.certificate)
+        pace = Pace(clock=watch, wall=watch, sleep=watch.sleep)
+        async with GatewayClient(gateway.port, tls, pace=pace) as client:
+            keeper = _keeper(gateway, client, tmp_path / "logins.json", ScriptedLogins(), watch)
+            await _until(keeper, PodState.AUTHENTICATED)
+            gateway.answers |= logged_in(1, False, "U1")
+            gateway.answers["/tickle"] = (200, {"session": "another"})
+            await _until(keeper, PodState.REFUSED_LIVE)

@@ -50,6 +50,7 @@ async def test_a_wrong_password(tmp_path: Path, generation: PageGeneration) -> N
     async with simulated_pod(tmp_path, logged_out(page)) as (pod, face):
         result = await pod.log_in(password="wrong")
         assert result.outcome is LoginOutcome.REJECTED
+        assert result.submitted
         assert result.detail == "the page says: Invalid username password combination"
         assert face.login is None
 

@@ -151,6 +151,21 @@ def test_a_port_that_stays_taken_ends_it_with_a_clear_error(
         assert f"gateway port {user.gateway_port} has been taken" in gateway.output()
 
 
+def test_a_second_sidecar_of_a_paper_user_is_refused_whatever_its_ports(
+    config: PlatformConfig, user: PaperUser, tmp_path: Path
+) -> None:
+    """The login record belongs to one process: two would each spend all the logins."""
+    with running("gateway", write_config(config, tmp_path)) as gateway:
+        _authenticated(user, gateway)
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        others = make_config(tmp_path)  # the same state folder, other ports
+        with running("gateway", write_config(others, elsewhere)) as second:
+            assert second.process.wait(60) == 3
+            assert "another gateway supervisor of this paper user runs" in second.output()
+        assert gateway.stop() == 0
+
+
 def test_a_health_port_that_is_taken_ends_it_and_leaves_nothing(
     config: PlatformConfig, user: PaperUser, tmp_path: Path
 ) -> None:

@@ -24,11 +24,13 @@ MONDAY = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 @dataclass(frozen=True)
 class Answer:
     """What the world says next, whatever is asked. ``status`` to a look or an init, unless
-    ``http`` (an error status, or None for no answer) is set; ``login`` to a login."""
+    ``http`` (an error status, or None for no answer) is set; ``login`` to a login, with a password
+    that was ``submitted`` or not."""
 
     status: SessionStatus = WELL
     http: int | str | None = "none"
     login: LoginOutcome = LoginOutcome.SUBMITTED
+    submitted: bool = True
     paper: bool = True
     live: bool = False
     takes: float = 0.1
@@ -97,7 +99,8 @@ class SessionWorld:
         match action:
             case Action.LOG_IN:
                 detail = f"the page: {answer.login.value}"
-                machine.saw_login(LoginResult(answer.login, detail), now, self.wall)
+                result = LoginResult(answer.login, detail, submitted=answer.submitted)
+                machine.saw_login(result, now, self.wall)
             case Action.LOG_OUT:
                 return
             case Action.RESTART_PROGRAM:
@@ -119,7 +122,9 @@ class SessionWorld:
         status = answer.http if isinstance(answer.http, int) else None
         if status == 429:
             self.penalty_until = self.now + self.penalty_pause
-        if action in (Action.INITIALISE, Action.TAKE_OVER, Action.REAUTHENTICATE):
-            self.machine.saw_cure_fail(f"HTTP {status}", self.now)
-        else:
+        if action is Action.TICKLE:
+            self.machine.saw_tickle_fail(self.now)
+        elif action is Action.LOOK:
             self.machine.saw_failure(status, self.now)
+        else:
+            self.machine.saw_question_fail(f"HTTP {status}", self.now)

@@ -10,13 +10,13 @@ from ib_platform.ibkr.login_history import BACKOFF, DAY, HOUR, LoginHistory
 from ib_platform.states import PodState
 
 POLICY = SessionPolicy(failed_logins=3, logins_per_hour=2, logins_per_day=3)
-NEW = LoginHistory("papera01", "first")
+NEW = LoginHistory("papera01").with_token("first")
 
 
 def _after(*attempts: float) -> LoginHistory:
     history = NEW
     for at in attempts:
-        history = history.begun(at)
+        history = history.begun(at).ended()
     return history
 
 
@@ -61,9 +61,23 @@ def test_another_token_ends_a_lock_and_forgets_no_attempt() -> None:
     assert again.with_token("second").lock is not None, "a used token unlocks nothing twice"
 
 
-def test_a_token_that_is_given_while_nothing_is_locked_unlocks_nothing_later() -> None:
-    running = NEW.with_token("second").locked(PodState.LOCKED, "no", 5)
-    assert running.with_token("second").lock is not None
+def test_no_token_and_an_old_token_unlock_nothing() -> None:
+    """Somebody starts the sidecar by hand, or the file of the token is lost."""
+    locked = NEW.with_token("second").locked(PodState.REFUSED_LIVE, "LOGIN_TYPE 1", 5)
+    for token in ("", "first", "second"):
+        assert locked.with_token(token).lock is not None
+    assert locked.with_token("third").lock is None
+
+
+def test_a_login_that_its_process_did_not_survive_counts_as_refused() -> None:
+    history = NEW.begun(100)
+    assert history.pending
+    for number in range(1, 3):
+        history = history.resumed(101, POLICY)
+        assert (history.refused, history.pending, history.lock) == (number, False, None)
+        history = history.begun(200 * number)
+    assert history.resumed(500, POLICY).lock is not None
+    assert NEW.resumed(101, POLICY) == NEW
 
 
 def test_what_is_older_than_a_day_is_forgotten() -> None:
@@ -71,7 +85,7 @@ def test_what_is_older_than_a_day_is_forgotten() -> None:
 
 
 def test_a_login_that_was_not_made_is_taken_back() -> None:
-    assert _after(100, 200).not_made() == _after(100)
+    assert _after(100).begun(200).not_made() == _after(100)
 
 
 @given(attempts=st.lists(st.floats(0, 1e9), max_size=30), wall=st.floats(0, 1e9))

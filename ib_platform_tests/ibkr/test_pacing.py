@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -194,14 +195,49 @@ async def test_after_the_penalty_one_program_makes_the_first_call(
     supervisor.penalised()
     watch.now += 900
     assert streamer.on_probation
-    assert streamer.take_probe()
-    assert not supervisor.take_probe()
-    streamer.probed(forgiven=False)
-    assert supervisor.take_probe(), "no answer came: it is free again"
-    supervisor.probed(forgiven=True)
+    taken = streamer.take_probe()
+    assert taken is not None
+    assert supervisor.take_probe() is None
+    streamer.probed(taken, forgiven=False)
+    taken = supervisor.take_probe()
+    assert taken is not None, "no answer came: it is free again"
+    supervisor.probed(taken, forgiven=True)
     assert not streamer.on_probation
     assert streamer.penalty_until is None
     await _call(streamer, "/trsrv/futures")
+
+
+def test_an_answer_that_comes_late_ends_no_newer_penalty(watch: Watch, tmp_path: Path) -> None:
+    ledger = tmp_path / "pacing.json"
+    supervisor, streamer = _pace(watch, ledger), _pace(watch, ledger)
+    supervisor.penalised()
+    assert streamer.take_probe() is None, "it is not over"
+    watch.now += 900
+    taken = streamer.take_probe()
+    assert taken is not None
+    supervisor.penalised()
+    streamer.probed(taken, forgiven=True)
+    assert streamer.penalty_left() == 900
+
+
+def test_a_full_disk_makes_no_program_forget_a_penalty(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "pacing.json", watch, watch)
+    ledger.take(TICKLE)
+
+    def refuse(self: Path, target: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "replace", refuse)
+        ledger.penalised()
+        assert ledger.penalty_left() == 900
+        ledger.take(VALIDATE)
+        assert ledger.due_in(VALIDATE) > 60
+    assert {file.name for file in tmp_path.iterdir()} <= {"pacing.json", "pacing.json.lock"}
+    ledger.answered(TICKLE)
+    assert Ledger(tmp_path / "pacing.json", watch, watch).penalty_left() == 900, "written later"
 
 
 def test_a_program_that_died_in_its_first_call_does_not_hold_up_the_others(
@@ -210,11 +246,11 @@ def test_a_program_that_died_in_its_first_call_does_not_hold_up_the_others(
     died, alive = (_pace(watch, tmp_path / "pacing.json") for _ in range(2))
     died.penalised()
     watch.now += 900
-    assert died.take_probe()
+    assert died.take_probe() is not None
     watch.now += PROBE_LEASE - 1
-    assert not alive.take_probe()
+    assert alive.take_probe() is None
     watch.now += 1
-    assert alive.take_probe()
+    assert alive.take_probe() is not None
 
 
 @given(until=SECONDS, wall=SECONDS)

@@ -318,3 +318,15 @@ async def test_a_gateway_that_is_down_keeps_its_first_call_free(gateway: TinyGat
             with pytest.raises(GatewayCallError, match="nothing listens"):
                 await client.auth_status()
     assert pace.on_probation
+
+
+async def test_an_urgent_logout_waits_for_no_penalty(gateway: TinyGateway) -> None:
+    gateway.answers = {"/logout": (200, {"status": True})}
+    watch, tls = Watch(), client_ssl_context(gateway.certificate)
+    pace = Pace(clock=watch, wall=watch, sleep=watch.sleep)
+    pace.penalised()
+    async with GatewayClient(gateway.port, tls, pace=pace) as client:
+        with pytest.raises(GatewayCallError, match="429"):
+            await client.logout()
+        await client.logout(urgent=True)
+    assert [path for _, path, _ in gateway.requests] == ["/logout"]

@@ -85,7 +85,9 @@ def test_a_login_that_must_wait_says_until_when() -> None:
 
 
 def test_the_answer_of_the_last_cure_is_told() -> None:
-    trouble = replace(_for(POLICY.auth_grace), cure_problem="ssodh/init: HTTP 503")
+    trouble = replace(
+        _for(POLICY.auth_grace), cure_problem="ssodh/init: HTTP 503", says_unauthenticated=True
+    )
     told = _alarm(PodState.SSO_ONLY, trouble)
     assert told is not None
     assert "TOTP" in told
