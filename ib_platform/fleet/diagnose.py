@@ -137,7 +137,8 @@ def _session_lost(
 ) -> Finding | None:
     gateway = seen.gateway_health
     if gateway is not None and gateway.alarm is not None and gateway.state in SESSION_DOWN:
-        text = f"{gateway.state.value}: {gateway.alarm} (the gateway goes on trying by itself)"
+        since = f"{gateway.state.value} since {gateway.since:%H:%M:%S} UTC"
+        text = f"{since}: {gateway.alarm} (the gateway goes on trying by itself)"
         return Finding(Condition.NEEDS_A_PERSON, text)
     # A supervisor that lives cures its session by itself, or says what keeps it from that.
     if _down_for(seen.gateway, memory.gateway, now) > patience.gateway_budget:

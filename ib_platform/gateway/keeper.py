@@ -181,7 +181,8 @@ class SessionKeeper:
         logger.info("logging in")
         result = await self._log_in()
         level = logging.INFO if result.outcome is LoginOutcome.SUBMITTED else logging.ERROR
-        logger.log(level, "login %s: %s", result.outcome.value, result.detail)
+        seen = "" if result.evidence is None else f" (what the page showed: {result.evidence})"
+        logger.log(level, "login %s: %s%s", result.outcome.value, result.detail, seen)
         self._machine.saw_login(result, self._clock(), self._wall())
 
     async def log_out(self, *, urgent: bool = False) -> None:

@@ -52,6 +52,7 @@ class Trouble:
     bad_for: float
     expected_until: datetime | None = None
     blocked: str | None = None
+    refusal: str | None = None
     ping_pong: bool = False
     cure_problem: str | None = None
     says_unauthenticated: bool = False
@@ -86,7 +87,7 @@ def _of_a_session_that_is_down(
         if trouble.blocked is not None:
             return f"nobody can log in: {trouble.blocked}"
         if history.refused:
-            return _refused(history, policy)
+            return _refused(trouble, history, policy)
     if trouble.expected_until is None:
         if judgement.state is PodState.SSO_ONLY and trouble.bad_for >= policy.auth_grace:
             return _with_problem(_why_only_logged_in(judgement, trouble), trouble)
@@ -101,10 +102,8 @@ def _of_a_session_that_is_down(
     if trouble.expected_until is not None:
         text += f"; an outage is expected until {trouble.expected_until:%H:%M} UTC"
     if judgement.state is PodState.NO_SSO:
-        due = datetime.fromtimestamp(history.next_at(policy), UTC)
-        text += (
-            f"; {len(history.attempts)} logins in a day, the next one not before {due:%H:%M} UTC"
-        )
+        count, due = len(history.attempts), _time_of(history, policy)
+        text += f"; {count} logins in a day, the next one not before {due} UTC"
     return _with_problem(text, trouble)
 
 
@@ -116,12 +115,19 @@ def _why_only_logged_in(judgement: Judgement, trouble: Trouble) -> str:
     return f"{judgement.reason}, for {trouble.bad_for:.0f} s by now"
 
 
-def _refused(history: LoginHistory, policy: SessionPolicy) -> str:
+def _refused(trouble: Trouble, history: LoginHistory, policy: SessionPolicy) -> str:
     left = policy.failed_logins - history.refused
+    times = "once" if history.refused == 1 else f"{history.refused} times in a row"
+    why = "" if trouble.refusal is None else f" ({trouble.refusal})"
     return (
-        f"IBKR has refused the login {history.refused} times in a row; {left} more and the pod "
-        "locks itself. Check username and password of the paper user"
+        f"the login was refused {times}{why}; {left} more and the pod locks itself. The next one "
+        f"is not before {_time_of(history, policy)} UTC. Check username and password of the paper "
+        "user"
     )
+
+
+def _time_of(history: LoginHistory, policy: SessionPolicy) -> str:
+    return f"{datetime.fromtimestamp(history.next_at(policy), UTC):%H:%M:%S}"
 
 
 def _with_problem(text: str, trouble: Trouble) -> str:

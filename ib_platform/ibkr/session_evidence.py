@@ -56,6 +56,7 @@ class SessionEvidence:
         self._next_look = self._next_tickle = now
         self._patience = _FIRST_PATIENCE
         self._blocked: str | None = None
+        self._refusal: str | None = None
         self._login_not_before = now
 
     @property
@@ -126,7 +127,7 @@ class SessionEvidence:
 
     def saw_login(self, result: LoginResult, now: float, wall: datetime) -> None:
         """The browser is done."""
-        self._blocked = None
+        self._blocked, self._refusal = None, result.detail
         self.forget_login()
         self._next_look = now
         outcome = result.outcome

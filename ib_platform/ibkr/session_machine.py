@@ -204,6 +204,7 @@ class SessionMachine(SessionEvidence):
             bad_for=now - self._bad_since,
             expected_until=self._outage(wall),
             blocked=self._blocked,
+            refusal=self._refusal,
             ping_pong=self._ping_pong,
             cure_problem=self._spell.problem,
             says_unauthenticated=self._says_unauthenticated,

@@ -274,7 +274,8 @@ def test_what_the_supervisor_cannot_cure_is_told_and_not_acted_on(state: PodStat
     assert history(every_five_seconds(seen, 7200)) == []
     (verdict,) = step(seen, 0).verdicts
     assert verdict.condition is Condition.NEEDS_A_PERSON
-    assert f"{state.value}: Chromium is not installed" in verdict.text
+    assert verdict.text.startswith(f"{state.value} since ")
+    assert "UTC: Chromium is not installed" in verdict.text
     assert verdict.alarm
 
 

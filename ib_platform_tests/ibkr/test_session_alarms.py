@@ -69,9 +69,14 @@ def test_why_no_login_can_begin_is_told_at_once() -> None:
 
 
 def test_refused_logins_are_counted_down() -> None:
-    told = _alarm(PodState.NO_SSO, _for(0), HISTORY.refusal("no", 1.0, POLICY))
+    history = HISTORY.begun(OUTAGE_ENDS.timestamp()).refusal("no", 1.0, POLICY)
+    told = _alarm(PodState.NO_SSO, replace(_for(0), refusal="the page says: no"), history)
     assert told is not None
-    assert "2 more and the pod locks itself" in told
+    assert "refused once (the page says: no); 2 more and the pod locks itself" in told
+    assert "not before 06:46:00 UTC" in told
+    twice = _alarm(PodState.NO_SSO, _for(0), history.refusal("no", 1.0, POLICY))
+    assert twice is not None
+    assert "refused 2 times in a row; 1 more" in twice
 
 
 def test_a_login_that_must_wait_says_until_when() -> None:
@@ -81,7 +86,7 @@ def test_a_login_that_must_wait_says_until_when() -> None:
         history = history.begun(at)
     told = _alarm(PodState.NO_SSO, _for(STUCK_AFTER), history)
     assert told is not None
-    assert "4 logins in a day, the next one not before 07:45 UTC" in told
+    assert "4 logins in a day, the next one not before 07:45:00 UTC" in told
 
 
 def test_the_answer_of_the_last_cure_is_told() -> None:
