@@ -19,9 +19,8 @@ from ib_platform.fleet.remember import PASSES_BY_ITSELF, SESSION_DOWN, states_of
 from ib_platform.states import PodState
 
 LOCKED_OUT = {
-    PodState.LOCKED: "repeated login failures; check the credentials, then `ib-platform unlock`",
-    PodState.REFUSED_LIVE: "the login is not provably a paper login; check username and account, "
-    "then `ib-platform unlock`",
+    PodState.LOCKED: "repeated login failures; check the credentials",
+    PodState.REFUSED_LIVE: "the login is not provably a paper login; check username and account",
 }
 _COMPETING = "COMPETING: somebody else uses this login; the pod resumes when they end"
 _OVERDUE = {
@@ -68,8 +67,13 @@ def _locked_out(seen: PodObservation, memory: PodMemory) -> Finding | None:
     known = {*states_of(seen), memory.gateway.blocked, memory.streamer.blocked}
     for state, explanation in LOCKED_OUT.items():
         if state in known:
-            said = seen.gateway_health.alarm if seen.gateway_health else None
-            text = f"{state.value}: {explanation}" + ("" if said is None else f" ({said})")
+            health = seen.gateway_health
+            since = said = ""
+            if health is not None and health.state is state:
+                since = f" since {health.since:%H:%M:%S} UTC"
+                said = "" if health.alarm is None else f" ({health.alarm})"
+            unlock = f"then run `ib-platform unlock {seen.paper_user}`"
+            text = f"{state.value}{since}: {explanation}, {unlock}{said}"
             return Finding(Condition.NEEDS_A_PERSON, text)
     return None
 
