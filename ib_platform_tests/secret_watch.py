@@ -31,8 +31,13 @@ class SecretWatch(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.secrets = {simulated_password(name).encode() for name in _USERNAMES}
+        self.secrets: set[bytes] = set()
+        self.begin()
         self.leaks: list[str] = []
+
+    def begin(self) -> None:
+        """Know the simulator's secrets only: what another test made up is no secret of this one."""
+        self.secrets = {simulated_password(name).encode() for name in _USERNAMES}
 
     def learn(self, secret: str) -> None:
         """A secret that a test has made up."""
@@ -96,6 +101,7 @@ def no_secret_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     used = "tmp_path" in request.fixturenames
     folder: Path | None = request.getfixturevalue("tmp_path") if used else None
     root = logging.getLogger()
+    WATCH.begin()
     root.addHandler(WATCH)
     yield
     root.removeHandler(WATCH)

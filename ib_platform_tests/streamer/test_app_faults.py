@@ -271,8 +271,13 @@ async def test_a_single_401_does_not_close_a_working_websocket(
     assert end.cause is Cause.SESSION_LOST
 
 
-async def test_nothing_is_asked_for_before_sts(gateway: TinyGateway, file: Path) -> None:
+async def test_nothing_is_asked_for_before_sts(
+    gateway: TinyGateway, config: PlatformConfig, tmp_path: Path
+) -> None:
     gateway.socket_messages = [WELCOME]
+    # A third of the deadline is the goodbye's: a slow machine needs more than the others leave it.
+    limits = config.limits.model_copy(update={"shutdown_deadline": 6})
+    file = write_config(config.model_copy(update={"limits": limits}), tmp_path)
     with running("stream", file) as streamer:
         await _until(lambda: gateway.socket_cookie == "api=cafe", "a websocket")
         await _until(lambda: "not even a heartbeat" in streamer.output(), "its end")

@@ -130,7 +130,8 @@ def test_time_weighting_holds_the_state_that_was_carried_in(
 def test_a_disconnection_ends_the_carried_state(client: Any, config: PlatformConfig) -> None:
     recorder = Recorder("r")
     recorder.ladder(NOON - SECOND, 1, full(r9=-7, r11=5))
-    recorder.event(NOON + 20 * SECOND, StreamEventKind.DISCONNECTED, "session_lost")
+    recorder.other(NOON + 20 * SECOND)
+    recorder.event(NOON + 25 * SECOND, StreamEventKind.DISCONNECTED, "session_lost")
     recorder.ladder(NOON + 50 * SECOND, 1, full(r9=-7, r11=5))
     recorder.other(NOON + 70 * SECOND)
     recorder.insert(client)

@@ -243,6 +243,22 @@ def test_a_killed_streamer(client: Any, config: PlatformConfig) -> None:
     assert stored_gaps(client) == [(60, 75, "streamer_died")]
 
 
+def test_a_dead_connection_ends_a_ladder_with_its_last_frame(
+    client: Any, config: PlatformConfig
+) -> None:
+    """That it was dead was noticed 7 s later; a frame of another topic had come after 2 s."""
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    stream(recorder, 0, 60)
+    recorder.other(NOON + 62 * SECOND)
+    recorder.event(NOON + 69 * SECOND, StreamEventKind.DISCONNECTED, "disconnected")
+    recorder.other(NOON + 75 * SECOND)
+    stream(recorder, 80, 120)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(62, 80, "disconnected")]
+
+
 def test_a_reconnection_inside_a_run(client: Any, config: PlatformConfig) -> None:
     assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
     recorder = Recorder("r")
@@ -252,7 +268,7 @@ def test_a_reconnection_inside_a_run(client: Any, config: PlatformConfig) -> Non
     stream(recorder, 70, 120)
     recorder.insert(client)
     build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
-    assert stored_gaps(client) == [(62, 70, "session_lost")]
+    assert stored_gaps(client) == [(60, 70, "session_lost")]
 
 
 def test_a_session_that_is_lost_over_an_open_websocket(client: Any, config: PlatformConfig) -> None:

@@ -164,9 +164,9 @@ def test_gaps_are_summed_by_cause(client: Any, config: PlatformConfig) -> None:
     recorder.insert(client)
     build_open_date(client, config, DAY, now=DURING)
     row = report(client)[CL]
-    assert (row["gaps"], row["gap_seconds"]) == (2, 8)
-    assert row["gap_seconds_by_cause"] == {"session_lost": 8.0}
-    assert row["coverage"] == pytest.approx(1 - 8 / 95)
+    assert (row["gaps"], row["gap_seconds"]) == (2, 10)
+    assert row["gap_seconds_by_cause"] == {"session_lost": 10.0}
+    assert row["coverage"] == pytest.approx(1 - 10 / 95)
     assert row["verdict"] == "degraded"
 
 

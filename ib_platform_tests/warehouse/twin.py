@@ -44,8 +44,12 @@ def spells_of(recorder: Recorder) -> dict[tuple[int, int], TwinSpell]:
                 or (event.kind == "unsubscribed" and event.conid == conid)
             )
             if concerned and event.after_seq > last.seq:
-                if following is None or event.at <= following[0].at:
-                    end, by = event.at, event.kind
+                at = event.at
+                if event.kind == "disconnected":
+                    # A dead connection is noticed late: nothing came since its last frame.
+                    at = min(at, recorder.frames[event.after_seq - 1][1])
+                if following is None or at <= following[0].at:
+                    end, by = at, event.kind
                 break
         spells[(conid, epoch)] = TwinSpell(states[0].at, max(end, last.at), by)
     return spells

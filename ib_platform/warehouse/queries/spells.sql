@@ -2,7 +2,8 @@
 --
 -- Grain:   one row per (conid, run_id, epoch) that touches the trade date, clipped to it.
 -- Inputs:  ladder_frames, frames (a run's last frame of any topic), stream_events (the first
---          disconnection, loss of the session or unsubscription after the epoch's last ladder frame, by `after_seq`).
+--          disconnection, loss of the session or unsubscription after the epoch's last ladder frame, by `after_seq`;
+--          a disconnection ends it with the last frame of any topic before, not when it was noticed).
 -- Order:   epochs of a run follow each other; a re-request ends the old one with the new full
 --          frame. Where the clock was set back in an epoch, its spell may be empty.
 -- Repeat:  a pure function of its inputs up to the next trade date, which shows who lived on.
@@ -37,15 +38,34 @@ WITH
         WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
         GROUP BY alive_run
     ),
-    endings AS
+    recorded AS
     (
-        SELECT run_id AS event_run, after_seq, event_no, at, kind, cause, conid AS event_conid
+        SELECT run_id AS event_run, after_seq, event_no, at AS noticed_at, kind, cause,
+            conid AS event_conid
         FROM stream_events FINAL
         WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
           AND (
               kind IN ('disconnected', 'unsubscribed')
               OR kind = 'session_changed' AND cause IS NOT NULL
           )
+    ),
+    -- The last frame of any topic before a disconnection: a dead connection is noticed late.
+    heard AS
+    (
+        SELECT run_id AS heard_run, seq + 1 AS heard_before, received_at AS heard_at
+        FROM frames
+        WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
+          AND (run_id, seq) IN
+              (SELECT event_run, after_seq - 1 FROM recorded
+               WHERE kind = 'disconnected' AND after_seq > 0)
+    ),
+    endings AS
+    (
+        SELECT event_run, after_seq, event_no, kind, cause, event_conid,
+            if(kind = 'disconnected' AND heard_run != '', least(noticed_at, heard_at), noticed_at)
+                AS at
+        FROM recorded
+        LEFT JOIN heard ON event_run = heard_run AND after_seq = heard_before
     ),
     -- The first ending of each epoch: few epochs meet few endings, so a plain join will do.
     ended AS
