@@ -26,6 +26,7 @@ BUDGETS = {
     "marketdata": 20,
     "orchestration": 170,
     "recorder": 130,
+    "rehearsal": 90,
     "simulator": 370,
     "streamer": 810,
     "warehouse": 740,

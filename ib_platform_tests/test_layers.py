@@ -17,6 +17,7 @@ BASE = {
     "__init__",
     "config",
     "config_errors",
+    "clocks",
     "config_gateway",
     "config_sections",
     "credentials",

@@ -6,15 +6,14 @@ paper) wait in memory, masked already.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from ib_platform.clocks import Clocks
 from ib_platform.ibkr.capture_file import CaptureWriter
 from ib_platform.ibkr.capture_format import (
     Direction,
@@ -30,18 +29,6 @@ KEPT_HEADERS = ("content-type", "location", "retry-after", "x-response-time")
 """Headers of an answer that are written down. Not among them: cookies, and the length, which the
 mask changes."""
 _QUERY_SAFE = ',@{}:"'
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """Nanoseconds: ``wall`` since 1970, ``monotonic`` from anywhere."""
-
-    wall: Callable[[], int] = time.time_ns
-    monotonic: Callable[[], int] = time.monotonic_ns
-
-    def utc(self) -> datetime:
-        """Wall clock, to the microsecond."""
-        return datetime.fromtimestamp(self.wall() // 1000 / 1e6, UTC)
 
 
 class Recording:

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import logging
 import random
-import time
 from collections.abc import Coroutine
 from typing import Any
 
+from ib_platform.clocks import Clocks
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
 from ib_platform.health_server import serve_health
@@ -56,16 +56,22 @@ class Streamer:
     """One run of one paper user. ``run`` until ``ask_to_stop``."""
 
     def __init__(
-        self, config: PlatformConfig, user: PaperUser, spool: Spool, loader: Loader
+        self,
+        config: PlatformConfig,
+        user: PaperUser,
+        spool: Spool,
+        loader: Loader,
+        clocks: Clocks | None = None,
     ) -> None:
         paths = PodPaths(config.runtime.state_dir, user.name)
+        self._clocks = clocks = clocks or Clocks()
         self._user = user
         self._limits = config.limits
         self._certificate = paths.certificate
         self._spool = spool
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
-        self._state = StreamerState(spool, loader, self._watcher, tracker)
+        self._state = StreamerState(spool, loader, self._watcher, tracker, clocks)
         self._subscriptions = Subscriptions(
             user.account, chance=random.random, ladder_renewal=config.limits.ladder_renewal
         )
@@ -84,6 +90,8 @@ class Streamer:
             paths.pacing,
             share=pacing.streamer_per_second,
             penalty_pause=pacing.penalty_pause,
+            clock=clocks.seconds,
+            wall=clocks.unix,
         )
         # The supervisor asks sso/validate, and only one call a minute is allowed.
         self._proof = PaperProof(user.account, user.name, first=LoginQuestion.ONE_USER)
@@ -97,19 +105,19 @@ class Streamer:
     def ask_to_stop(self) -> None:
         """End ``run`` in order; called by SIGTERM and SIGINT."""
         if self._stop_asked_at is None:
-            self._stop_asked_at = time.monotonic()
+            self._stop_asked_at = self._clocks.seconds()
         self._stopping.set()
 
     @property
     def stop_deadline(self) -> float:
         """Until when (monotonic seconds) everything must be over, counted from the first wish."""
-        asked_at = time.monotonic() if self._stop_asked_at is None else self._stop_asked_at
+        asked_at = self._clocks.seconds() if self._stop_asked_at is None else self._stop_asked_at
         return asked_at + self._limits.shutdown_deadline
 
     def join_threads(self) -> None:
         """Wait for the last rows for people, as long as the deadline allows."""
         for thread in (self._rows, self._watcher):
-            thread.stop(max(0.0, self.stop_deadline - time.monotonic()))
+            thread.stop(max(0.0, self.stop_deadline - self._clocks.seconds()))
 
     async def run(self) -> None:
         """Stream until asked to stop.
@@ -125,7 +133,7 @@ class Streamer:
             jobs: list[Coroutine[Any, Any, object]] = [
                 self._stay_connected(),
                 sync_regularly(self._spool, self._limits.fsync_every),
-                watch_clocks(self._state.journal, self._state.heartbeats),
+                watch_clocks(self._state.journal, self._state.heartbeats, self._clocks),
                 self._observe(),
                 self._stop_anyhow(),
             ]
@@ -208,7 +216,7 @@ class Streamer:
         if session != self._proof_session:
             self._proof.forget()
             self._proof_session = session
-        while not await self._proof.is_proven(client, time.monotonic()):
+        while not await self._proof.is_proven(client, self._clocks.seconds()):
             if self._stopping.is_set():
                 return False
             reason = "the gateway has not said yet whether the login is paper"

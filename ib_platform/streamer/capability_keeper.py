@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -14,7 +12,7 @@ from ib_platform.health import LadderCapability
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.capability import is_news
 from ib_platform.streamer.capability_words import why_not_held
-from ib_platform.streamer.health import StreamerState, utc_now
+from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -51,12 +49,10 @@ class CapabilityKeeper:
         file: Path,
         state: StreamerState,
         subscriptions: Subscriptions,
-        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._file = file
         self._state = state
         self._subscriptions = subscriptions
-        self._now = now
         self._use(read_capability(file))
 
     @property
@@ -69,7 +65,9 @@ class CapabilityKeeper:
         """Store news, if the frames have proven any; the record tells of it."""
         found = self._subscriptions.news()
         if found is not None and is_news(found, self._state.capability):
-            capability = LadderCapability(found.mode, found.ladders, self._now(), found.evidence)
+            capability = LadderCapability(
+                found.mode, found.ladders, self._state.clocks.utc(), found.evidence
+            )
             logger.warning(
                 "several ladders: %s, %d at a time: %s",
                 found.mode.value,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 
+from ib_platform.clocks import Clocks
 from ib_platform.health import FrameCounts, LadderCapability, StreamerHealth
 from ib_platform.health_server import Probes
 from ib_platform.ibkr.session import Judgement, cause_of
@@ -19,10 +17,6 @@ from ib_platform.streamer.stamps import HeartbeatWatch
 from ib_platform.streamer.tracker import Tracker
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class StreamerState:
     """Session, connection and counters of one run. ``received`` counts every stamped frame."""
 
@@ -32,12 +26,11 @@ class StreamerState:
         loader: Loader,
         watcher: AssignmentWatcher,
         tracker: Tracker,
-        *,
-        now: Callable[[], datetime] = utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
+        clocks: Clocks | None = None,
     ) -> None:
+        self.clocks = clocks or Clocks()
         self.spool = spool
-        self.journal = Journal(spool)
+        self.journal = Journal(spool, self.clocks)
         self.heartbeats = HeartbeatWatch()
         self.tracker = tracker
         self.received = 0
@@ -46,11 +39,9 @@ class StreamerState:
         self.capability: LadderCapability | None = None
         self._loader = loader
         self._watcher = watcher
-        self._now = now
-        self._monotonic = monotonic
         self._session = Judgement(PodState.STARTING, "the gateway has not been asked yet")
         self._judged = self._session
-        self._started_at = self._since = now()
+        self._started_at = self._since = self.clocks.utc()
 
     @property
     def session(self) -> Judgement:
@@ -78,14 +69,14 @@ class StreamerState:
             self._session,
             connected=self.connected,
             waiting_for=self._watcher.known.problem,
-            at=self._now(),
-            now=self._monotonic(),
+            at=self.clocks.utc(),
+            now=self.clocks.seconds(),
         )
         if (loss := self.journal.losing) is not None:
             losing = f"{loss.frames} frames are lost: {loss.error}"
             judged = Judgement(judged.state, f"{losing}; {judged.reason}")
         if judged.state is not self._judged.state:
-            self._since = self._now()
+            self._since = self.clocks.utc()
         self._judged = judged
         return judged
 
@@ -113,7 +104,7 @@ class StreamerState:
             loader=self._loader.health(),
             assignment_generation=known.assignment.generation if known.assignment else None,
             assignment_source=known.source,
-            contracts=self.tracker.health(self._monotonic(), self._now()),
+            contracts=self.tracker.health(self.clocks.seconds(), self.clocks.utc()),
             capability=self.capability,
         )
 

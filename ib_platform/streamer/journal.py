@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import errno
 import logging
-import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ib_platform.clocks import Clocks
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.spool import Spool
@@ -60,17 +59,9 @@ class Journal:
     goes on now. Both outlive connections.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        *,
-        clock: Callable[[], int] = time.time_ns,
-        monotonic: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
-        """``clock`` and ``monotonic`` answer nanoseconds."""
+    def __init__(self, spool: Spool, clocks: Clocks | None = None) -> None:
         self._spool = spool
-        self._clock = clock
-        self._monotonic = monotonic
+        self._clocks = clocks or Clocks()
         self._waiting: deque[_Event] = deque()
         self._dropped = 0
         self._recovered: Cause | None = None
@@ -92,7 +83,7 @@ class Journal:
 
         ``fields`` are those of ``Spool.append_event``.
         """
-        self._waiting.append(_Event(kind, (self._clock(), self._monotonic()), fields))
+        self._waiting.append(_Event(kind, (self._clocks.wall(), self._clocks.monotonic()), fields))
         if len(self._waiting) > MOST_WAITING:
             # The newest tell what holds now; how many are missing is said with them.
             self._waiting.popleft()
@@ -120,7 +111,7 @@ class Journal:
         self._write_waiting()
         if (loss := self.losing) is None:
             return
-        end = self._clock() if now_ns is None else now_ns
+        end = self._clocks.wall() if now_ns is None else now_ns
         detail = {
             "lost_frames": loss.frames,
             "begin": _iso(min(loss.since_ns, end)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from ib_platform.marketdata.frames import classify
 from ib_platform.states import Cause, PodState
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
-from ib_platform.streamer.health import StreamerState, utc_now
+from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.requests import Request, carry_out
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.session_poll import (
@@ -36,7 +35,7 @@ from ib_platform.streamer.session_poll import (
     cause_of_end,
     poll_session,
 )
-from ib_platform.streamer.stamps import Moment, look_at_clocks, record_doubt
+from ib_platform.streamer.stamps import Moment, look_at, record_doubt
 from ib_platform.streamer.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -64,8 +63,8 @@ class Intake:
     def take(self, payload: bytes) -> tuple[str, Moment]:
         """Record one message; its topic and stamps. What the disk refused moves no book, but is
         understood: a session that ends must be noticed on a full disk too."""
-        at = look_at_clocks()
         state = self._state
+        at = look_at(state.clocks)
         state.received += 1
         if not state.journal.frame(at.wall, at.monotonic, state.connections, payload):
             state.tracker.frames_lost()
@@ -92,6 +91,7 @@ class Link:
         self._socket = socket
         self._client = client
         self._state = state
+        self._clocks = state.clocks
         self._subscriptions = subscriptions
         self._desk = desk
         self._watcher = watcher
@@ -99,7 +99,7 @@ class Link:
         self._heartbeat_timeout = limits.heartbeat_timeout
         self._intake = Intake(state)
         self._session = SessionStatusOfLink()
-        self._heard_at = self._opened_at = self._kept_alive_at = time.monotonic()
+        self._heard_at = self._opened_at = self._kept_alive_at = self._clocks.seconds()
         self._unrecorded = False
         self._was_judged_usable = False
         self._judge_at: float | None = None
@@ -145,7 +145,7 @@ class Link:
     async def _receive(self) -> str:
         while (payload := await self._socket.receive()) is not None:
             topic, at = self._intake.take(payload)
-            self._heard_at = time.monotonic()
+            self._heard_at = self._clocks.seconds()
             if topic in _CONTROL_TOPICS:
                 self._control(read_control(payload), at)
         return f"the gateway closed the websocket (code {self._socket.close_code})"
@@ -173,7 +173,7 @@ class Link:
         if status.authenticated is None:
             return
         if self._was_judged_usable and not status.usable and not status.competing:
-            self._judge_at = self._judge_at or time.monotonic() + _PIECES_WITHIN
+            self._judge_at = self._judge_at or self._clocks.seconds() + _PIECES_WITHIN
         else:
             self._judge()
 
@@ -191,13 +191,13 @@ class Link:
         if status.usable and not had:
             # Nothing is subscribed on a session that has just become usable.
             self._subscriptions.forget()
-            self._state.tracker.connected(time.monotonic())
+            self._state.tracker.connected(self._clocks.seconds())
             self._session.was_usable = True
 
     async def _notice_a_dead_connection(self) -> str:
         """TCP may stand though nothing will ever arrive. Nothing else may delay this look."""
         while True:
-            now = time.monotonic()
+            now = self._clocks.seconds()
             self._judge_what_waits(until=now)
             if now - self._heard_at > self._heartbeat_timeout:
                 return f"nothing came for {self._heartbeat_timeout:.0f} s, not even a heartbeat"
@@ -208,7 +208,7 @@ class Link:
     async def _look_after(self) -> str | LinkEnd:
         """Follow the assignment, subscribe, keep alive."""
         while True:
-            now = time.monotonic()
+            now = self._clocks.seconds()
             try:
                 if (why := await self._subscribe(now)) is not None:
                     return LinkEnd(Cause.SILENT_LADDER, why)
@@ -232,13 +232,15 @@ class Link:
         """Send what is due; why a new connection is needed instead, or None."""
         if not self._session.merged.usable:
             return None
-        await self._desk.follow(self._watcher.known.assignment, self._client, now, utc_now())
+        await self._desk.follow(
+            self._watcher.known.assignment, self._client, now, self._clocks.utc()
+        )
         self._state.journal.catch_up()
         if (cause := self._state.journal.take_recovery()) is not None:
             self._subscriptions.renew(cause)
         # Resolving contracts takes time: frames have come meanwhile.
-        now = time.monotonic()
-        sights = self._state.tracker.sights(now, utc_now())
+        now = self._clocks.seconds()
+        sights = self._state.tracker.sights(now, self._clocks.utc())
         if (why := self._subscriptions.reconnect(now, sights)) is not None:
             return why
         self._capability.look()
@@ -256,7 +258,7 @@ class Link:
             detail=request.detail,
         )
         if request.requests_ladder and request.contract is not None:
-            self._state.tracker.ladder_requested(request.contract, time.monotonic())
+            self._state.tracker.ladder_requested(request.contract, self._clocks.seconds())
 
     async def _say_goodbye(self) -> None:
         try:

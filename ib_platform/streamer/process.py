@@ -9,12 +9,12 @@ import signal
 import time
 
 from ib_platform import __version__
+from ib_platform.clocks import Clocks
 from ib_platform.config import PlatformConfig
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.app import Streamer
 from ib_platform.streamer.ending import say_the_end
-from ib_platform.streamer.health import utc_now
 from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool, new_run_id
@@ -44,7 +44,7 @@ def run(config: PlatformConfig, paper_user: str) -> None:
     keep_pandas_out()
     user = config.paper_user(paper_user)
     paths = PodPaths(config.runtime.state_dir, user.name)
-    run_id = new_run_id(user.name, utc_now())
+    run_id = new_run_id(user.name, Clocks().utc())
     segment_bytes = config.limits.segment_bytes
     spool = Spool.open(paths.spool, user.name, run_id, segment_bytes=segment_bytes)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 
 from ib_platform.ibkr.messages import SessionStatus
@@ -76,7 +75,7 @@ async def poll_session(
                 pause = _PENALTY_PAUSE
             continue
         refused = False
-        if known.is_left_behind(status, time.monotonic()):
+        if known.is_left_behind(status, state.clocks.seconds()):
             return "the session is usable, but this websocket's is not: another login"
         # Before the first sts the websocket would drop requests, whatever REST says.
         if known.was_usable and status.authenticated is not None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ib_platform.clocks import Clocks
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.journal import Journal
 
@@ -117,20 +116,21 @@ def record_doubt(journal: Journal, doubt: Doubt) -> None:
     journal.event(doubt.kind, cause=doubt.cause, detail=detail)
 
 
-def look_at_clocks() -> Moment:
-    return Moment(time.time_ns(), time.monotonic_ns())
+def look_at(clocks: Clocks) -> Moment:
+    """Both clocks, now."""
+    return Moment(clocks.wall(), clocks.monotonic())
 
 
 async def watch_clocks(
     journal: Journal,
     heartbeats: HeartbeatWatch,
-    look: Callable[[], Moment] = look_at_clocks,
+    clocks: Clocks,
 ) -> None:
     """Record stalls of the event loop and steps of the wall clock, until cancelled."""
-    before = look()
+    before = look_at(clocks)
     while True:
         await asyncio.sleep(_LOOK)
-        after = look()
+        after = look_at(clocks)
         for doubt in judge_look(before, after, _LOOK):
             if doubt.kind is StreamEventKind.CLOCK_STEP:
                 heartbeats.restart()

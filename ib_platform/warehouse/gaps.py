@@ -17,6 +17,16 @@ from ib_platform.warehouse.spans import Span, difference, intersection, union
 RUN_END = "run_end"
 _OF_SILENCES = (Cause.NO_ENTITLEMENT, Cause.UNDECODABLE)
 """Causes that say more of a silent ladder than its silence does, the most telling first."""
+_OF_LOSSES = frozenset(
+    {
+        Cause.SESSION_LOST,
+        Cause.COMPETING_LOGIN,
+        Cause.MAINTENANCE,
+        Cause.GATEWAY_DIED,
+        Cause.RATE_LIMITED,
+    }
+)
+"""Causes that say more of a connection that was lost without a word."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +231,21 @@ def _cause_of(hole: Span, evidence: Evidence) -> Cause:
         run = next((run for run in evidence.runs if run.run_id == last.run_id), None)
         return Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)
     fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
-    return _known(last.cause, fallback)
+    cause = _known(last.cause, fallback)
+    return _found_out(hole, last, evidence) if cause is Cause.DISCONNECTED else cause
+
+
+def _found_out(hole: Span, last: Spell, evidence: Evidence) -> Cause:
+    """Why a connection was lost, as the streamer learnt it before the next one: IBKR's servers
+    may take longer to answer than it waits before it writes down the end."""
+    named = (
+        _known(event.cause, Cause.UNKNOWN)
+        for event in evidence.causes
+        if event.paper_user == last.paper_user
+        and event.conid is None
+        and hole.begin < event.at <= hole.end
+    )
+    return next((cause for cause in named if cause in _OF_LOSSES), Cause.DISCONNECTED)
 
 
 def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:

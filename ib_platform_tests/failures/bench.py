@@ -22,7 +22,6 @@ from ib_platform.gateway.program import ProgramCommand
 from ib_platform.gateway.supervisor import Supervisor
 from ib_platform.health import ContractHealth, GatewayHealth, StreamerHealth
 from ib_platform.ibkr.certificate import ensure_certificate
-from ib_platform.ibkr.login_outcome import LoginOutcome, LoginResult
 from ib_platform.ibkr.pacing import Pace
 from ib_platform.ibkr.rest import GatewayClient
 from ib_platform.ibkr.tls import client_ssl_context
@@ -34,7 +33,6 @@ from ib_platform.simulator.drill import FaultWatch, GatewayPort
 from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.fault_spec import FaultKind, Value
 from ib_platform.simulator.faults import Fault
-from ib_platform.simulator.login_page import WRONG_PASSWORD
 from ib_platform.simulator.pacing import PacingParameters
 from ib_platform.simulator.session_states import SessionParameters
 from ib_platform.simulator.users import SimulatedUser
@@ -43,10 +41,10 @@ from ib_platform.states import PodState
 from ib_platform.warehouse.assignments import write_assignment
 from ib_platform.warehouse.compact import build_open_date
 from ib_platform.warehouse.connect import connect
+from ib_platform_tests.failures.page_login import PageLogin
 from ib_platform_tests.pod_processes import PodProcess, health_of, running, write_config
-from ib_platform_tests.simulator.client import Client, client_of
+from ib_platform_tests.simulator.client import client_of
 from ib_platform_tests.simulator.counting_pacing import CountingPacing
-from ib_platform_tests.simulator.login_client import script_of
 from ib_platform_tests.streamer.app_bench import CL, ES, Content, query
 from ib_platform_tests.support import make_config, wait_until
 
@@ -77,34 +75,6 @@ class Gap(NamedTuple):
     contract: str
     cause: str
     seconds: float
-
-
-@dataclass
-class PageLogin:
-    """Logs in as the page's script does. ``paper``: where its switch stands, None = it has none.
-    ``outcome`` other than None stands in for the page."""
-
-    client: Client
-    user: SimulatedUser
-    paper: bool | None = True
-    outcome: LoginOutcome | None = None
-    made: int = 0
-
-    async def __call__(self) -> LoginResult:
-        self.made += 1
-        if self.outcome is not None:
-            return LoginResult(self.outcome, f"the page: {self.outcome.value}")
-        script = script_of(self.client)
-        step = await script.prove(self.user.username, self.user.password, paper=self.paper)
-        if step["step"] == "done":
-            await script.dispatch()
-            return LoginResult(LoginOutcome.SUBMITTED, "Client login succeeds")
-        if step["step"] != "error":
-            return LoginResult(LoginOutcome.SECOND_FACTOR, f"the page asks for a {step['step']}")
-        rejected = step["text"] == WRONG_PASSWORD
-        return LoginResult(
-            LoginOutcome.REJECTED if rejected else LoginOutcome.REFUSED, step["text"]
-        )
 
 
 @dataclass

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from ib_platform.clocks import Clocks
 from ib_platform.ibkr.capture_file import CaptureFile, read_capture_file
 from ib_platform.ibkr.capture_format import Exchange, Frame, Header, Note
 from ib_platform.recorder.masking import Masker
-from ib_platform.recorder.recording import Clocks, Recording
+from ib_platform.recorder.recording import Recording
 from ib_platform_tests.ibkr.test_capture_format import AT, HEADER
 
 WALL = 1_800_000_000_123_456_789

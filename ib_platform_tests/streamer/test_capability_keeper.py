@@ -77,7 +77,7 @@ def test_a_file_of_something_else_is_proven_anew(
 def test_news_are_stored_told_and_used(state: StreamerState, tmp_path: Path) -> None:
     file = PodPaths(tmp_path, "alpha").capability
     subscriptions = Proves(None)
-    keeper = CapabilityKeeper(file, state, subscriptions, now=lambda: AT)
+    keeper = CapabilityKeeper(file, state, subscriptions)
     keeper.look()
     assert (keeper.why_not_held, state.health().capability) == ("", None)
     subscriptions.found = Conclusion(ONE.mode, ONE.ladders, ONE.evidence)
@@ -96,9 +96,7 @@ def test_a_disk_that_refuses_costs_the_next_run_a_proof_only(
 ) -> None:
     (tmp_path / "a_file").write_text("")
     subscriptions = Proves(Conclusion(ONE.mode, ONE.ladders, ONE.evidence))
-    keeper = CapabilityKeeper(
-        tmp_path / "a_file" / "capability.json", state, subscriptions, now=lambda: AT
-    )
+    keeper = CapabilityKeeper(tmp_path / "a_file" / "capability.json", state, subscriptions)
     keeper.look()
     assert state.capability == ONE
     assert "the next run proves it again" in caplog.text

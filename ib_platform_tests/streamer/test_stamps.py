@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ib_platform.clocks import Clocks
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.journal import Journal
@@ -20,7 +21,6 @@ from ib_platform.streamer.stamps import (
     HeartbeatWatch,
     Moment,
     judge_look,
-    look_at_clocks,
     watch_clocks,
 )
 from ib_platform_tests.streamer.app_bench import events_of
@@ -129,7 +129,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 async def test_a_stalled_loop_is_recorded_with_its_span(spool: Spool, tmp_path: Path) -> None:
-    watching = asyncio.create_task(watch_clocks(Journal(spool), HeartbeatWatch()))
+    watching = asyncio.create_task(watch_clocks(Journal(spool), HeartbeatWatch(), Clocks()))
     await asyncio.sleep(0)
     begin = datetime.now(UTC)
     _stand_still()
@@ -155,13 +155,10 @@ async def test_a_step_is_recorded_and_the_heartbeats_begin_anew(
 ) -> None:
     ahead = 0
 
-    def look() -> Moment:
-        now = look_at_clocks()
-        return Moment(now.wall + ahead, now.monotonic)
-
+    clocks = Clocks(wall=lambda: time.time_ns() + ahead)
     heartbeats = HeartbeatWatch()
     heartbeats.arrived(0, Moment(0, 0))
-    watching = asyncio.create_task(watch_clocks(Journal(spool), heartbeats, look))
+    watching = asyncio.create_task(watch_clocks(Journal(spool), heartbeats, clocks))
     await asyncio.sleep(0)
     ahead = 3 * SECOND
 

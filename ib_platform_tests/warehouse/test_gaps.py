@@ -117,6 +117,26 @@ def test_a_hole_is_explained_by_what_ended_before_it(
     assert (gap.begin, gap.end, gap.cause) == (10, 20, cause)
 
 
+@pytest.mark.parametrize(
+    ("ended", "event", "cause"),
+    [
+        ("disconnected", NamedCause(15, "alpha", None, "maintenance"), Cause.MAINTENANCE),
+        ("disconnected", NamedCause(15, "alpha", None, "gateway_died"), Cause.GATEWAY_DIED),
+        ("disconnected", NamedCause(15, "beta", None, "maintenance"), Cause.DISCONNECTED),
+        ("disconnected", NamedCause(15, "alpha", 1, "no_entitlement"), Cause.DISCONNECTED),
+        ("disconnected", NamedCause(9, "alpha", None, "maintenance"), Cause.DISCONNECTED),
+        ("disconnected", NamedCause(25, "alpha", None, "maintenance"), Cause.DISCONNECTED),
+        ("competing_login", NamedCause(15, "alpha", None, "maintenance"), Cause.COMPETING_LOGIN),
+    ],
+)
+def test_what_is_learnt_later_explains_a_connection_that_was_lost_without_a_word(
+    ended: str, event: NamedCause, cause: Cause
+) -> None:
+    spells = [spell(0, 10, ended_by="disconnected", cause=ended), spell(20, 40, run="s")]
+    (gap,) = find_gaps([Span(0, 40)], evidence(spells, causes=[event]))
+    assert (gap.begin, gap.end, gap.cause) == (10, 20, cause)
+
+
 def test_lost_frames_are_a_gap_of_their_own_cause() -> None:
     losses = [Loss("r", 10, 15, "disk_full"), Loss("r", 20, 25, "spool_damaged")]
     gaps = find_gaps([Span(0, 40)], evidence([spell(0, 30)], losses=losses))
