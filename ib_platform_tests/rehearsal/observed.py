@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ib_platform.config import PlatformConfig
@@ -74,7 +74,10 @@ def compacted_gaps(client: Client, config: PlatformConfig, rehearsal: Rehearsal)
         build = finalize if closed else build_open_date
         build(client, config, trade_date, now=rehearsal.end)
     rows = client.query("SELECT contract, cause, begin, end FROM gaps ORDER BY begin").result_rows
-    return [Gap(*row) for row in rows]
+    return [
+        Gap(contract, cause, begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
+        for contract, cause, begin, end in rows
+    ]
 
 
 def asked_for(client: Client, span: tuple[datetime, datetime]) -> list[str]:

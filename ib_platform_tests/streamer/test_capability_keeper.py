@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ib_platform.cli import main
+from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse, Limits
 from ib_platform.health import LadderCapability
 from ib_platform.paths import PodPaths
@@ -41,7 +42,8 @@ def state(tmp_path: Path) -> Iterator[StreamerState]:
     spool = Spool.open(paths.spool, "alpha", "alpha-run", segment_bytes=1 << 20)
     settings = ClickHouse(port=free_port())
     watcher = AssignmentWatcher(settings, paths)
-    yield StreamerState(spool, Loader(spool, settings, Limits()), watcher, Tracker(30))
+    clocks = Clocks(wall=lambda: round(AT.timestamp()) * 10**9)
+    yield StreamerState(spool, Loader(spool, settings, Limits()), watcher, Tracker(30), clocks)
     spool.close()
 
 
