@@ -118,6 +118,12 @@ class Limits(Section):
     load_every: float = Field(default=0.2, gt=0, le=60)
     load_rows: int = Field(default=5_000, ge=1, le=1_000_000)
     segment_bytes: int = Field(default=16 * 1024**2, ge=4096)
+    spool_bytes: int = Field(
+        default=10 * 1024**3, ge=1024**2, description="Disk that one spool may use"
+    )
+    keep_loaded: float = Field(
+        default=1800, ge=0, description="Loaded segments are kept that long, to be sent again"
+    )
     shutdown_deadline: float = Field(default=15, gt=0)
     heartbeat_every: float = Field(default=5, gt=0, description="Rows in `heartbeats`")
     refresh_open_date_every: Literal[1, 5] = Field(default=5, description="Minutes")

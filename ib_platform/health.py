@@ -24,13 +24,25 @@ class FrameCounts(msgspec.Struct):
 
 class LoaderHealth(msgspec.Struct):
     """``state``: idle, loading, retrying, or blocked. ``lag_seconds``: age of the oldest record
-    that ClickHouse has not acknowledged, None when there is none."""
+    that ClickHouse has not acknowledged, None when there is none. ``quarantined_batches``: refused
+    for their content, they wait for a person."""
 
     state: str = "idle"
     last_error: str | None = None
     lag_seconds: float | None = None
     pending_bytes: int = 0
     recovered_frames: int = 0
+    quarantined_batches: int = 0
+
+
+class SpoolHealth(msgspec.Struct):
+    """``used_bytes``: what is not loaded yet, torn tails and quarantine, of ``budget_bytes``.
+    ``kept_bytes``: loaded segments, which make room. ``fill``: well, alarm (80 %) or spent."""
+
+    used_bytes: int = 0
+    kept_bytes: int = 0
+    budget_bytes: int = 0
+    fill: str = "well"
 
 
 class ContractHealth(msgspec.Struct):
@@ -75,6 +87,7 @@ class StreamerHealth(msgspec.Struct):
     assignment_source: str | None
     contracts: dict[str, ContractHealth]
     capability: LadderCapability | None = None
+    spool: SpoolHealth = msgspec.field(default_factory=SpoolHealth)
 
 
 class GatewayHealth(msgspec.Struct):

@@ -51,6 +51,7 @@ class Cause(StrEnum):
     DISK_FULL = "disk_full"
     LATE_STAMPS = "late_stamps"
     CLOCK_STEP = "clock_step"
+    QUARANTINED = "quarantined"
     CROSSED_BOOK = "crossed_book"
     UNDECODABLE = "undecodable"
     UNKNOWN = "unknown"
@@ -73,6 +74,8 @@ class StreamEventKind(StrEnum):
     LATE_STAMPS = "late_stamps"
     CLOCK_STEP = "clock_step"
     CAPABILITY = "capability"
+    BATCH_REFUSED = "batch_refused"
+    BATCH_RESENT = "batch_resent"
 
 
 class LadderMode(StrEnum):

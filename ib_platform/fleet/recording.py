@@ -41,7 +41,15 @@ def not_loading(health: StreamerHealth | None, lag_limit: float) -> str | None:
     """
     if health is None:
         return None
-    loader = health.loader
+    loader, spool = health.loader, health.spool
+    if spool.fill != "well":
+        share = spool.used_bytes / spool.budget_bytes
+        return f"the spool has used {share:.0%} of its budget; at 100 % frames are lost"
+    if loader.quarantined_batches:
+        return (
+            f"ClickHouse refuses {loader.quarantined_batches} batches for their content; they are "
+            "set aside: see `ib-platform spool ls`, cure it, then `ib-platform spool resend`"
+        )
     lag = loader.lag_seconds
     late = lag is not None and lag > lag_limit
     if loader.state != "blocked" and not late:

@@ -26,6 +26,7 @@ from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.budget import Fill
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
@@ -43,6 +44,7 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 _SESSION_POLL = 1.0
 _OBSERVE_EVERY = 1.0
+_MEASURE_EVERY = 1.0
 _PENALTY_PAUSE = 60.0
 
 
@@ -135,6 +137,7 @@ class Streamer:
                 sync_regularly(self._spool, self._limits.fsync_every),
                 watch_clocks(self._state.journal, self._state.heartbeats, self._clocks),
                 self._observe(),
+                self._measure_spool(),
                 self._stop_anyhow(),
             ]
             tasks = [asyncio.create_task(job) for job in jobs]
@@ -156,6 +159,21 @@ class Streamer:
         await self._stopping.wait()
         await asyncio.sleep(self._limits.shutdown_deadline / 3)
         logger.warning("the gateway does not answer the goodbye")
+
+    async def _measure_spool(self) -> None:
+        room, known = self._spool.room, Fill.WELL
+        while True:
+            await asyncio.sleep(_MEASURE_EVERY)
+            try:
+                fill = await asyncio.to_thread(room.measure)
+            except SpoolError as error:
+                logger.warning("%s", error)
+                continue
+            if fill is not known:
+                level = logging.INFO if fill is Fill.WELL else logging.ERROR
+                used, limit = room.budget.used, room.budget.limit
+                logger.log(level, "the spool uses %d of its %d bytes (%s)", used, limit, fill)
+            known = fill
 
     async def _observe(self) -> None:
         while True:

@@ -7,7 +7,7 @@ announces is sent, and says that files are finished before they are deleted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,16 @@ from ib_platform.streamer.batches import (
     save_manifest,
     token_of,
 )
-from ib_platform.streamer.decode import Rows, RunDecoder
+from ib_platform.streamer.decode import LADDER_FRAMES, Rows, RunDecoder
+from ib_platform.streamer.quarantine import (
+    Refusal,
+    RefusedBatch,
+    in_words,
+    refused_batch,
+    set_aside,
+)
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.recovery import is_announced, torn_bytes
-from ib_platform.streamer.reserve import no_room
 from ib_platform.streamer.segments import (
     Position,
     SegmentFile,
@@ -90,7 +96,7 @@ class Backlog:
                 self._report_damage(position, {"skipped_bytes": chunk.skipped})
             if chunk.records:
                 return self._begin(position, chunk.end, chunk.records, max_records)
-            full = live and self._spool.reserve.given_up
+            full = live and self._spool.room.reserve.given_up
             # Everything is loaded and the disk is full: only the segment that is being written
             # is left to make room.
             if full and position.offset == chunk.end and self._spool.rotate():
@@ -104,6 +110,27 @@ class Backlog:
         """Every part is acknowledged: move on, durably. Raises SpoolError."""
         end = loading.batch.end
         self._save(replace(self.manifest, position=end, decoder=loading.after, batch=None))
+
+    def set_aside(self, loading: LoadingBatch, refusals: Sequence[Refusal]) -> RefusedBatch:
+        """ClickHouse refuses the batch for its content: into the quarantine with it, say so, and
+        move on. After a crash in between it is said once more.
+
+        Raises:
+            SpoolError: the disk refuses; the batch stays the next one.
+        """
+        begin, end = self._position(), loading.batch.end
+        records = self._records(begin, end)
+        batch = refused_batch(
+            begin, end, records, self._decoder(), refusals, self._spool.clocks.utc()
+        )
+        self._spool.room.for_loading(lambda: set_aside(self._folder, batch, records))
+        self._emit(StreamEventKind.BATCH_REFUSED, Cause.QUARANTINED, in_words(batch))
+        after = loading.after
+        if any(refusal.part.table == LADDER_FRAMES for refusal in refusals):
+            # Books are rebuilt from what is stored: from here on they lack these frames.
+            after.frames_refused()
+        self.complete(loading)
+        return batch
 
     def pending_bytes(self) -> int:
         """Bytes of the spool behind the acknowledged position. Callable from any thread."""
@@ -173,12 +200,7 @@ class Backlog:
     def _rebuild(self, batch: Batch) -> LoadingBatch:
         begin, end = self._position(), batch.end
         path = segment_file(self._folder, end.run_id, end.segment).path
-        records: list[Record] = []
-        offset = begin.offset
-        while offset < end.offset and size_of(path) >= end.offset:
-            chunk = read_chunk(path, offset, end.offset, self._spool.paper_user)
-            records += chunk.records
-            offset = chunk.end
+        records = self._records(begin, end)
         if not records:
             raise SpoolError(
                 f"{path}: the manifest has a batch in flight up to byte {end.offset}, which is not "
@@ -196,6 +218,16 @@ class Backlog:
                 )
         return loading
 
+    def _records(self, begin: Position, end: Position) -> list[Record]:
+        path = segment_file(self._folder, end.run_id, end.segment).path
+        records: list[Record] = []
+        offset = begin.offset
+        while offset < end.offset and size_of(path) >= end.offset:
+            chunk = read_chunk(path, offset, end.offset, self._spool.paper_user)
+            records += chunk.records
+            offset = chunk.end
+        return records
+
     def _leave_segment(self, position: Position) -> None:
         later = [
             segment
@@ -209,6 +241,7 @@ class Backlog:
         if following.segment != position.segment + 1:
             missing = following.segment - position.segment - 1
             self._report_damage(following, {"missing_segments": missing})
+        self._spool.room.kept.note_state(later[0], self._decoder())
         self._save(replace(self.manifest, position=following))
         self._delete_loaded_segments(following)
 
@@ -253,13 +286,8 @@ class Backlog:
         return self.manifest.decoder
 
     def _save(self, manifest: Manifest) -> None:
-        try:
-            save_manifest(self._folder, manifest)
-        except SpoolError as error:
-            # Without a manifest nothing is loaded, and without loading nothing is ever freed.
-            if not (no_room(error) and self._spool.reserve.give_up()):
-                raise
-            save_manifest(self._folder, manifest)
+        # Without a manifest nothing is loaded, and without loading nothing is ever freed.
+        self._spool.room.for_loading(lambda: save_manifest(self._folder, manifest))
         self.manifest = manifest
 
     def _delete_finished(self) -> None:
@@ -280,9 +308,9 @@ class Backlog:
     def _delete(self, chosen: Callable[[SegmentFile], bool], torn: bool = True) -> None:
         try:
             for segment in filter(chosen, list_segments(self._folder)):
-                segment.path.unlink()
+                self._spool.room.kept.keep(segment, self._spool.clocks.unix())
             for segment in filter(chosen, list_torn(self._folder) if torn else []):
                 segment.torn_path.unlink()
-            self._spool.reserve.ensure()
+            self._spool.room.reserve.ensure()
         except OSError as error:
             raise SpoolError(f"{self._folder}: a loaded segment stays ({error})") from error

@@ -219,6 +219,10 @@ class RunDecoder(msgspec.Struct):
             book = self.books[conid] = LadderBook()
         return book
 
+    def frames_refused(self) -> None:
+        """ClickHouse did not take rows of the frames so far: no book continues from them."""
+        self._frame_of_somebody_lost()
+
     def _frame_of_somebody_lost(self) -> None:
         for book in self.books.values():
             book.frame_lost()

@@ -106,6 +106,7 @@ class StreamerState:
             assignment_source=known.source,
             contracts=self.tracker.health(self.clocks.seconds(), self.clocks.utc()),
             capability=self.capability,
+            spool=self.spool.room.health(),
         )
 
     def probes(self) -> Probes:

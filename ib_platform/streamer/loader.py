@@ -26,19 +26,24 @@ from ib_platform.errors import PlatformError
 from ib_platform.health import LoaderHealth
 from ib_platform.streamer.arrow import to_arrow
 from ib_platform.streamer.backlog import Backlog, LoadingBatch
-from ib_platform.streamer.sender import BLOCKED_DELAY, Sender
+from ib_platform.streamer.batches import Part
+from ib_platform.streamer.decode import Row
+from ib_platform.streamer.quarantine import Refusal, quarantined_count
+from ib_platform.streamer.sender import BLOCKED_DELAY, Sender, Sent
 from ib_platform.streamer.spool import Spool
 
 logger = logging.getLogger(__name__)
 _LAST_MOMENT = 1.0
+MOST_REFUSED_IN_A_ROW = 3
 
 
 class Loader:
     """Loads earlier runs of the paper user first, then tails the run of ``spool``.
 
     When an earlier run ended without RUN_STOPPED, an event RUN_RECOVERED goes into ``spool``
-    (detail: run_id, frames, torn_bytes), once per run over all crashes. Segments are deleted when
-    everything in them is acknowledged. All public methods may be called from any thread.
+    (detail: run_id, frames, torn_bytes), once per run over all crashes. Segments leave the
+    spool when everything in them is acknowledged. A batch that ClickHouse refuses for its content
+    goes into the quarantine, and the rest goes on. Any thread may call the public methods.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Loader:
         self._oldest_ns: int | None = None
         self._caught_up_ns = clock()
         self._recovered_frames = 0
+        self._refused_in_a_row = 0
 
     def start(self) -> None:
         """Begin to load, in a thread of its own."""
@@ -129,6 +135,7 @@ class Loader:
             lag_seconds=None if oldest is None else max(0.0, (self._clock() - oldest) / 1e9),
             pending_bytes=pending,
             recovered_frames=self._recovered_frames,
+            quarantined_batches=quarantined_count(self._spool.folder),
         )
 
     @property
@@ -172,16 +179,43 @@ class Loader:
             self._oldest_ns, self._caught_up_ns = None, now
             return None
         self._oldest_ns = loading.oldest_ns
+        refusals = []
         for part in loading.batch.parts:
-            rows = to_arrow(part.table, loading.rows[part.table])
-            if not self._sender.send(part, rows, self._may_go_on):
+            sent = self._send(part, loading.rows[part.table])
+            if sent is Sent.STOPPED:
                 return None
+            if isinstance(sent, Refusal):
+                refusals.append(sent)
         if self._abandoned:
             return None
-        self._backlog.complete(loading)
+        if refusals:
+            self._set_aside(self._backlog, loading, refusals)
+        else:
+            self._refused_in_a_row = 0
+            self._backlog.complete(loading)
         if loading.batch.end.run_id != self._spool.run_id:
             self._recovered_frames += loading.frames
         return loading
+
+    def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
+        # Where everything is refused, it is not the content: then waiting loses nothing.
+        may_refuse = self._refused_in_a_row < MOST_REFUSED_IN_A_ROW
+        try:
+            table = to_arrow(part.table, rows)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            if not may_refuse:
+                raise
+            return Refusal(part, None, f"{type(error).__name__}: {error}")
+        return self._sender.send(part, table, self._may_go_on, may_refuse=may_refuse)
+
+    def _set_aside(self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]) -> None:
+        self._refused_in_a_row += 1
+        batch = backlog.set_aside(loading, refusals)
+        logger.error(
+            "ClickHouse refuses batch %s for its content (%s): it is set aside, the rest goes on",
+            batch.name,
+            refusals[0].error,
+        )
 
     def _show(self, error: Exception) -> None:
         message = str(error) or repr(error)

@@ -45,8 +45,15 @@ def run(config: PlatformConfig, paper_user: str) -> None:
     user = config.paper_user(paper_user)
     paths = PodPaths(config.runtime.state_dir, user.name)
     run_id = new_run_id(user.name, Clocks().utc())
-    segment_bytes = config.limits.segment_bytes
-    spool = Spool.open(paths.spool, user.name, run_id, segment_bytes=segment_bytes)
+    limits = config.limits
+    spool = Spool.open(
+        paths.spool,
+        user.name,
+        run_id,
+        segment_bytes=limits.segment_bytes,
+        budget_bytes=limits.spool_bytes,
+        keep_loaded=limits.keep_loaded,
+    )
     try:
         logger.info("run %s, spool %s", run_id, paths.spool)
         loader = Loader(spool, config.clickhouse, config.limits)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from clickhouse_connect.driver.client import Client
@@ -17,8 +18,11 @@ from urllib3.exceptions import HTTPError
 from ib_platform import config
 from ib_platform.errors import WarehouseError
 from ib_platform.streamer.batches import Part
+from ib_platform.streamer.quarantine import Refusal
 from ib_platform.warehouse.connect import (
     connect,
+    error_code,
+    is_refusal,
     is_transient,
     kind_of_error,
     warehouse_errors,
@@ -33,6 +37,9 @@ LONGEST_DELAY = 5.0
 BLOCKED_DELAY = 30.0
 INSERT_TIMEOUT = 60
 _LONGEST_ERROR = 1000
+REFUSALS = 3
+"""So often the same content must be refused: an answer may be that of a proxy, or of a server
+that is being changed."""
 
 
 def retry_delay(attempt: int, rng: random.Random) -> float:
@@ -42,6 +49,13 @@ def retry_delay(attempt: int, rng: random.Random) -> float:
     """
     longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30))
     return longest * rng.uniform(0.5, 1.0)
+
+
+class Sent(StrEnum):
+    """What became of a part that was not refused."""
+
+    STORED = "stored"
+    STOPPED = "stopped"
 
 
 class Sender:
@@ -65,24 +79,37 @@ class Sender:
         self.last_error: str | None = None
         self._said: str | None = None
 
-    def send(self, part: Part, rows: pyarrow.Table, go_on: Callable[[], bool]) -> bool:
-        """Insert the rows of ``part``. False only when ``go_on`` said no before that was done.
+    def send(
+        self,
+        part: Part,
+        rows: pyarrow.Table,
+        go_on: Callable[[], bool],
+        *,
+        may_refuse: bool = False,
+    ) -> Sent | Refusal:
+        """Insert the rows of ``part``. STOPPED only when ``go_on`` said no before that was done. A
+        Refusal, where the caller can do something about it (``may_refuse``), when ClickHouse has
+        refused the content ``REFUSALS`` times.
 
-        Raises nothing of ClickHouse: every error is retried and shown in ``last_error``.
+        Raises nothing of ClickHouse: every other error is retried and shown in ``last_error``.
         """
-        attempt = 0
+        attempt = refusals = 0
         while go_on():
             try:
                 self._insert(part, rows)
             except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
                 self._failed(part, error)
-                blocked = self.state == "blocked"
+                refused = may_refuse and is_refusal(error)
+                refusals += refused
+                if refusals >= REFUSALS:
+                    return Refusal(part, error_code(error), str(error)[:_LONGEST_ERROR])
+                blocked = self.state == "blocked" and not refused
                 self._pause(BLOCKED_DELAY if blocked else retry_delay(attempt, self._rng))
                 attempt += 1
             else:
                 self.state, self.last_error, self._said = "loading", None, None
-                return True
-        return False
+                return Sent.STORED
+        return Sent.STOPPED
 
     def close(self) -> None:
         """Give the connection back. Idempotent; the next ``send`` opens another."""

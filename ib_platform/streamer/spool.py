@@ -11,14 +11,13 @@ import logging
 import os
 import secrets
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import filelock
 
+from ib_platform.clocks import Clocks
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.records import (
@@ -29,7 +28,7 @@ from ib_platform.streamer.records import (
     encode_record,
     encode_segment_header,
 )
-from ib_platform.streamer.reserve import Reserve, no_room
+from ib_platform.streamer.room import BUDGET_BYTES, SpoolRoom
 from ib_platform.streamer.segment_writer import SegmentWriter, give_folder_back, take_folder
 from ib_platform.streamer.segments import (
     Position,
@@ -44,7 +43,6 @@ from ib_platform.streamer.segments import (
 )
 
 logger = logging.getLogger(__name__)
-_RESERVE_EVERY_NS = 1_000_000_000
 
 
 def new_run_id(paper_user: str, now: datetime) -> str:
@@ -68,20 +66,20 @@ class Spool:
         paper_user: str,
         run_id: str,
         segment_bytes: int,
-        clocks: tuple[Callable[[], int], Callable[[], int]],
+        clocks: Clocks,
         lock: filelock.BaseFileLock,
+        room: SpoolRoom,
     ) -> None:
         """Private: use ``Spool.open``."""
         self.folder = folder
         self.paper_user = paper_user
         self.run_id = run_id
         self._segment_bytes = segment_bytes
-        self._clock, self._monotonic = clocks
+        self.clocks = clocks
         self._folder_lock = lock
         self._append_lock = threading.Lock()
         self._sync_lock = threading.Lock()
-        self.reserve = Reserve(folder)
-        self._reserve_tried = 0
+        self.room = room
         self._writer: SegmentWriter | None = None
         self._tail = Position(run_id, -1, 0)
         self._retired: list[int] = []
@@ -99,23 +97,28 @@ class Spool:
         run_id: str,
         *,
         segment_bytes: int,
-        clock: Callable[[], int] = time.time_ns,
-        monotonic: Callable[[], int] = time.monotonic_ns,
+        budget_bytes: int = BUDGET_BYTES,
+        keep_loaded: float = 0.0,
+        clocks: Clocks | None = None,
     ) -> Spool:
         """Take the folder, report and cut the torn tails of earlier runs, start a segment.
 
-        Each torn tail becomes an event SPOOL_TORN of the new run. Clocks answer nanoseconds.
+        Each torn tail becomes an event SPOOL_TORN of the new run. ``budget_bytes``: what the spool
+        may use of the disk. ``keep_loaded``: seconds that loaded segments are kept.
 
         Raises:
             SpoolError: another process owns the folder, a file is foreign or newer, no permission.
         """
         lock = take_folder(folder)
-        spool = cls(folder, paper_user, run_id, segment_bytes, (clock, monotonic), lock)
+        clocks = clocks or Clocks()
+        room = SpoolRoom(folder, clocks, budget_bytes, keep_loaded)
+        spool = cls(folder, paper_user, run_id, segment_bytes, clocks, lock, room)
         try:
             earlier = list_segments(folder)
-            spool._with_reserve(spool._start_segment)
+            room.for_loading(spool._start_segment)
             spool._report_torn_tails(earlier)
-            spool.reserve.ensure()
+            room.reserve.ensure()
+            room.measure()
         except BaseException:
             spool.close()
             raise
@@ -142,14 +145,16 @@ class Spool:
         """Write a received message and return its seq (gapless from 0).
 
         Raises:
-            SpoolError: the disk refused it, or is so full that what is left belongs to the loader.
+            SpoolError: the disk refused it, or is so full that what is left belongs to the loader,
+                or the budget is spent.
         """
         with self._append_lock:
-            self._refuse_without_reserve()
             seq = self._next_seq
-            self._append(
-                encode_record(RecordKind.FRAME, received_ns, monotonic_ns, seq, connection, payload)
+            record = encode_record(
+                RecordKind.FRAME, received_ns, monotonic_ns, seq, connection, payload
             )
+            self.room.refuse(len(record))
+            self.room.for_frame(lambda: self._append(record), len(record))
             self._next_seq = seq + 1
             return seq
 
@@ -173,11 +178,11 @@ class Spool:
         with self._append_lock:
             number = self._next_event
             event = StreamEvent(kind, cause, contract, conid, self._next_seq, detail or {})
-            wall, monotonic = stamps or (self._clock(), self._monotonic())
+            wall, monotonic = stamps or (self.clocks.wall(), self.clocks.monotonic())
             payload = encode_event(event)
             record = encode_record(RecordKind.EVENT, wall, monotonic, number, connection, payload)
             if urgent:
-                self._with_reserve(lambda: self._append(record))
+                self.room.for_loading(lambda: self._append(record))
             else:
                 self._append(record)
             self._next_event = number + 1
@@ -194,7 +199,7 @@ class Spool:
         with self._append_lock:
             if self._writer is None or self._writer.offset == self._writer.first_offset:
                 return False
-            self._with_reserve(self._start_segment)
+            self.room.for_loading(self._start_segment)
         # A deleted file keeps its room for as long as it is open here.
         self.sync()
         return True
@@ -246,33 +251,13 @@ class Spool:
             writer = self._start_segment()
         writer.append(record)
         self._bytes += len(record)
+        self.room.budget.took(len(record))
         self._unsynced = True
         self._tail = Position(self.run_id, self._tail.segment, writer.offset)
 
-    def _with_reserve(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except SpoolError as error:
-            if not (no_room(error) and self.reserve.give_up()):
-                raise
-            write()
-
-    def _refuse_without_reserve(self) -> None:
-        if not self.reserve.given_up:
-            return
-        now = self._monotonic()
-        if now - self._reserve_tried >= _RESERVE_EVERY_NS:
-            self._reserve_tried = now
-            if self.reserve.ensure():
-                return
-        raise SpoolError(
-            f"{self.folder}: the disk is full, and what is left of it is needed to load the spool. "
-            "Free some disk space."
-        )
-
     def _start_segment(self) -> SegmentWriter:
         number = self._tail.segment + 1
-        header = SegmentHeader(self.paper_user, self.run_id, number, self._clock())
+        header = SegmentHeader(self.paper_user, self.run_id, number, self.clocks.wall())
         path = segment_file(self.folder, self.run_id, number).path
         writer = SegmentWriter(path, encode_segment_header(header))
         if self._writer is not None:

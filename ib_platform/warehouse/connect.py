@@ -61,6 +61,31 @@ TRANSIENT_CODES = frozenset(
 )
 """Codes of ClickHouse's src/Common/ErrorCodes.cpp that the same statement may survive later."""
 
+REFUSAL_CODES = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        32,  # ATTEMPT_TO_READ_AFTER_EOF
+        33,  # CANNOT_READ_ALL_DATA
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        128,  # TOO_LARGE_ARRAY_SIZE
+        131,  # TOO_LARGE_STRING_SIZE
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        407,  # DECIMAL_OVERFLOW
+        469,  # VIOLATED_CONSTRAINT
+        691,  # UNKNOWN_ELEMENT_OF_ENUM
+    }
+)
+"""Codes with which ClickHouse refuses rows for what is in them, from the same file."""
+
 _TRANSIENT_STATUS = re.compile(r"HTTP status (429|502|503|504)\b")
 _CODE = re.compile(r"\bCode: (\d+)\.")
 
@@ -144,6 +169,11 @@ def is_transient(error: BaseException) -> bool:
         return True
     cause = error.__cause__
     return isinstance(error, WarehouseError) and cause is not None and is_transient(cause)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether ClickHouse refuses these rows for their content: trying again changes nothing."""
+    return error_code(error) in REFUSAL_CODES
 
 
 def error_code(error: BaseException) -> int | None:

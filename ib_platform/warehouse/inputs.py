@@ -27,6 +27,8 @@ SELECT contract, conid, toUnixTimestamp64Milli(resolved_at)
 FROM contracts FINAL ORDER BY contract, resolved_at, conid
 """
 
+_OF_OTHER_RUNS = (StreamEventKind.RUN_RECOVERED, StreamEventKind.BATCH_REFUSED)
+"""Events that may tell of another run than the one that wrote them."""
 _DOUBTS = {
     StreamEventKind.LATE_STAMPS.value: Cause.LATE_STAMPS,
     StreamEventKind.CLOCK_STEP.value: Cause.CLOCK_STEP,
@@ -73,7 +75,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
         causes=[
             NamedCause(row["at"], row["paper_user"], row["conid"], row["cause"])
             for row in events
-            if row["cause"] is not None and row["kind"] != StreamEventKind.RUN_RECOVERED
+            if row["cause"] is not None and row["kind"] not in _OF_OTHER_RUNS
         ],
         losses=_losses(build, events),
         doubts=[
@@ -121,6 +123,7 @@ def _losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
             losses.append(Loss(event["run_id"], span.begin, span.end, event["cause"]))
         elif event["kind"] == StreamEventKind.SPOOL_TORN:
             damaged.add(_detail(event).get("run_id"))
+    losses += _quarantined(events)
     run_ids = sorted(run_id for run_id in damaged if isinstance(run_id, str))
     if run_ids:
         losses += [
@@ -128,6 +131,23 @@ def _losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
             for row in build.rows("holes", run_ids=run_ids)
         ]
     return losses
+
+
+def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
+    """Batches that ClickHouse refused and that were not sent again since."""
+    losses: dict[str, Loss] = {}
+    for event in events:
+        detail = _detail(event)
+        batch = str(detail.get("batch"))
+        if event["kind"] == StreamEventKind.BATCH_RESENT:
+            losses.pop(batch, None)
+        elif event["kind"] == StreamEventKind.BATCH_REFUSED:
+            if set(detail.get("tables", ())) <= {"quote_frames"}:
+                continue
+            span = _span_of(event)
+            run_id = str(detail.get("run_id"))
+            losses[batch] = Loss(run_id, span.begin, span.end, Cause.QUARANTINED)
+    return list(losses.values())
 
 
 def _lost_frames(events: Sequence[dict[str, Any]], trade_date: date) -> dict[str, int]:

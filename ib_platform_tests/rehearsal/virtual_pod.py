@@ -140,8 +140,7 @@ async def virtual_pod(
         user.name,
         new_run_id(user.name, clocks.utc()),
         segment_bytes=config.limits.segment_bytes,
-        clock=clocks.wall,
-        monotonic=clocks.monotonic,
+        clocks=clocks,
     )
     async with AsyncExitStack() as stack:
         stack.callback(spool.close)

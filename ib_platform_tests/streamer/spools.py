@@ -33,10 +33,10 @@ def next_run_id() -> str:
 
 
 def open_spool(
-    folder: Path, run_id: str | None = None, segment_bytes: int = 1 << 20, **clocks: Any
+    folder: Path, run_id: str | None = None, segment_bytes: int = 1 << 20, **options: Any
 ) -> Spool:
     return Spool.open(
-        folder, PAPER_USER, run_id or next_run_id(), segment_bytes=segment_bytes, **clocks
+        folder, PAPER_USER, run_id or next_run_id(), segment_bytes=segment_bytes, **options
     )
 
 

@@ -128,7 +128,7 @@ def test_a_disk_that_stays_full_is_not_filled_with_segments(
     spool.append_event(StreamEventKind.RUN_STARTED)
     filler = small_disk / "filler"
     _occupy(filler)
-    spool.reserve.give_up()
+    spool.room.reserve.give_up()
     _occupy(small_disk / "more", SIZE // 4)
     loader = Loader(spool, warehouse, SMALL)
     for _ in range(3):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse, Limits
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
@@ -61,7 +62,7 @@ def test_frames_arrive_while_they_are_written(tmp_path: Path, warehouse: ClickHo
 
 
 def test_stored_columns_are_those_that_were_received(tmp_path: Path, warehouse: ClickHouse) -> None:
-    spool = open_spool(tmp_path, clock=lambda: 1_763_040_000_123_456_789, monotonic=lambda: 5)
+    spool = open_spool(tmp_path, clocks=Clocks(lambda: 1_763_040_000_123_456_789, lambda: 5))
     spool.append_event(StreamEventKind.SUBSCRIBE_REQUESTED, conid=304037393, contract="CL.NYMEX.1")
     append(
         spool,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ib_platform.clocks import Clocks
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer import segments
@@ -62,7 +63,7 @@ def test_run_ids_sort_by_start() -> None:
 
 
 def test_frames_and_events_are_read_back_with_their_stamps(tmp_path: Path) -> None:
-    spool = open_spool(tmp_path, clock=lambda: 1000, monotonic=lambda: 2000)
+    spool = open_spool(tmp_path, clocks=Clocks(lambda: 1000, lambda: 2000))
     assert spool.append_event(StreamEventKind.RUN_STARTED, detail={"pid": 1}) == 0
     assert spool.append_frame(10, 20, 1, b"first") == 0
     assert spool.append_frame(11, 21, 2, b"") == 1

@@ -1,0 +1,232 @@
+"""Batches that ClickHouse refuses for their content: set aside whole, so that the rest goes on.
+
+Each lies in a folder of its own below ``quarantine/``: ``records.spool`` is a segment with the
+batch's records as they were received, ``batch.json`` says why, and holds the decoder's state at the
+batch's beginning. Nothing here is ever dropped by itself: a person looks, cures, and sends it again
+with ``ib-platform spool resend``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ib_platform.errors import SpoolError
+from ib_platform.streamer.batches import Part
+from ib_platform.streamer.decode import RunDecoder
+from ib_platform.streamer.records import (
+    Record,
+    RecordKind,
+    SegmentHeader,
+    encode_record,
+    encode_segment_header,
+)
+from ib_platform.streamer.segments import Position, read_chunk, size_of, sync_folder
+
+QUARANTINE_FOLDER = "quarantine"
+RECORDS_NAME = "records.spool"
+BATCH_NAME = "batch.json"
+_LONGEST_ERROR = 500
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One part that was refused. ``code``: ClickHouse's, None when the rows could not even be put
+    into its types."""
+
+    part: Part
+    code: int | None
+    error: str
+
+
+class RefusedBatch(msgspec.Struct, frozen=True):
+    """``batch.json``. ``begin``, ``end``: where the records stood in the spool. ``first_at``,
+    ``last_at``: of its records, the latter exclusive, UTC. ``first_seq``, ``last_seq``: of its
+    frames, None without any. Parts that are not in ``refusals`` were stored."""
+
+    name: str
+    paper_user: str
+    run_id: str
+    begin: Position
+    end: Position
+    refused_at: datetime
+    first_at: datetime
+    last_at: datetime
+    first_seq: int | None
+    last_seq: int | None
+    frames: int
+    refusals: tuple[Refusal, ...]
+    decoder: RunDecoder
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedBatch:
+    """A batch in the quarantine."""
+
+    folder: Path
+    batch: RefusedBatch
+
+    def records(self) -> list[Record]:
+        """The batch's records. Raises SpoolError."""
+        path = self.folder / RECORDS_NAME
+        records: list[Record] = []
+        offset, end = 0, size_of(path)
+        while offset < end:
+            chunk = read_chunk(path, offset, end, self.batch.paper_user)
+            records += chunk.records
+            offset = chunk.end
+        return records
+
+    def remove(self) -> None:
+        """Take it out of the quarantine, after it was stored. Raises SpoolError."""
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise SpoolError(f"{self.folder}: cannot be removed ({error})") from error
+
+
+def refused_batch(
+    begin: Position,
+    end: Position,
+    records: Sequence[Record],
+    decoder: RunDecoder,
+    refusals: Sequence[Refusal],
+    now: datetime,
+) -> RefusedBatch:
+    """What is known of a refused batch. ``decoder``: its state at ``begin``; ``now``: aware."""
+    frames = [record.number for record in records if record.kind is RecordKind.FRAME]
+    stamps = [record.received_ns for record in records]
+    return RefusedBatch(
+        name=batch_name(begin, end),
+        paper_user=decoder.paper_user,
+        run_id=decoder.run_id,
+        begin=begin,
+        end=end,
+        refused_at=now,
+        first_at=instant_of_ns(min(stamps)),
+        last_at=instant_of_ns(max(stamps) + 1000),
+        first_seq=min(frames, default=None),
+        last_seq=max(frames, default=None),
+        frames=len(frames),
+        refusals=tuple(refusals),
+        decoder=decoder,
+    )
+
+
+def in_words(batch: RefusedBatch) -> dict[str, Any]:
+    """The detail of the event that tells of it."""
+    return {
+        "run_id": batch.run_id,
+        "batch": batch.name,
+        "tables": [refusal.part.table for refusal in batch.refusals],
+        "codes": [refusal.code for refusal in batch.refusals],
+        "error": batch.refusals[0].error[:_LONGEST_ERROR],
+        "frames": batch.frames,
+        "first_seq": batch.first_seq,
+        "last_seq": batch.last_seq,
+        "begin": batch.first_at.isoformat(),
+        "end": batch.last_at.isoformat(),
+    }
+
+
+def batch_name(begin: Position, end: Position) -> str:
+    """The name of a batch: the same batch has the same name, after a crash too."""
+    return f"{begin.run_id}.{begin.segment:06d}.{begin.offset}-{end.offset}"
+
+
+def set_aside(spool_folder: Path, batch: RefusedBatch, records: Sequence[Record]) -> Path:
+    """Put a batch into the quarantine, whole and durable; its folder. Harmless to repeat.
+
+    Raises:
+        SpoolError: the disk refuses; then nothing is there.
+    """
+    quarantine = spool_folder / QUARANTINE_FOLDER
+    folder, temporary = quarantine / batch.name, quarantine / f".{batch.name}.tmp"
+    if folder.exists():
+        return folder
+    header = SegmentHeader(
+        batch.paper_user, batch.run_id, batch.begin.segment, records[0].received_ns
+    )
+    content = encode_segment_header(header) + b"".join(map(_encoded, records))
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True, mode=0o700)
+        _write(temporary / RECORDS_NAME, content)
+        _write(temporary / BATCH_NAME, msgspec.json.encode(batch))
+        os.replace(temporary, folder)
+        sync_folder(quarantine)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise SpoolError(f"{folder}: a refused batch cannot be set aside ({error})") from error
+    return folder
+
+
+def quarantined(spool_folder: Path) -> list[QuarantinedBatch]:
+    """All batches in the quarantine, by name, hence in their order within a run.
+
+    Raises:
+        SpoolError: one of them cannot be read.
+    """
+    found = []
+    for folder in _folders(spool_folder):
+        file = folder / BATCH_NAME
+        try:
+            batch = msgspec.json.decode(file.read_bytes(), type=RefusedBatch)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise SpoolError(f"{file}: cannot be read ({error})") from error
+        found.append(QuarantinedBatch(folder, batch))
+    return found
+
+
+def quarantined_count(spool_folder: Path) -> int:
+    """How many batches wait for a person."""
+    return len(_folders(spool_folder))
+
+
+def quarantined_bytes(spool_folder: Path) -> int:
+    """Bytes of all quarantined batches."""
+    return sum(
+        size_of(folder / name)
+        for folder in _folders(spool_folder)
+        for name in (RECORDS_NAME, BATCH_NAME)
+    )
+
+
+def _folders(spool_folder: Path) -> list[Path]:
+    quarantine = spool_folder / QUARANTINE_FOLDER
+    if not quarantine.is_dir():
+        return []
+    return sorted(
+        folder
+        for folder in quarantine.iterdir()
+        if folder.is_dir() and not folder.name.startswith(".")
+    )
+
+
+def instant_of_ns(instant_ns: int) -> datetime:
+    """Aware, to the microsecond."""
+    return datetime.fromtimestamp(instant_ns // 1000 / 1e6, UTC)
+
+
+def _encoded(record: Record) -> bytes:
+    return encode_record(
+        RecordKind(record.kind),
+        record.received_ns,
+        record.monotonic_ns,
+        record.number,
+        record.connection,
+        record.payload,
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
