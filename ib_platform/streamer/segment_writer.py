@@ -94,13 +94,18 @@ def take_folder(folder: Path) -> filelock.BaseFileLock:
         owner = "unknown"
         with suppress(OSError):
             owner = (folder / OWNER_NAME).read_text(encoding="ascii")
-        raise SpoolError(
-            f"{folder}: the spool is owned by process {owner}. One streamer or drain per paper "
-            "user; stop that process first."
-        ) from None
+        raise owned(folder, owner) from None
     except OSError as error:
         raise SpoolError(f"{folder}: the spool folder cannot be used ({error})") from error
     return lock
+
+
+def owned(folder: Path, pid: str) -> SpoolError:
+    """The error for who wants a folder that another process owns."""
+    return SpoolError(
+        f"{folder}: the spool is owned by process {pid}. One streamer or drain per paper "
+        "user; stop that process first."
+    )
 
 
 def _leave_pid(file: Path) -> None:
