@@ -15,7 +15,7 @@ from ib_platform.errors import ConfigurationError, SpoolError
 if TYPE_CHECKING:
     from ib_platform.streamer.spool_commands.findings import Finding
 
-_CONFIG = click.option(
+CONFIG = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
@@ -36,7 +36,7 @@ def spool() -> None:
 
 
 @spool.command("ls")
-@_CONFIG
+@CONFIG
 @_ONE_OR_ALL
 @_JSON
 def list_segments(config_file: Path | None, paper_user: str | None, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def list_segments(config_file: Path | None, paper_user: str | None, as_json: boo
     from ib_platform.streamer.spool_commands.survey import survey
 
     config = load_config(config_file)
-    found = [survey(folder, name) for name, folder in _folders(config, paper_user).items()]
+    found = [survey(folder, name) for name, folder in spool_folders(config, paper_user).items()]
     if as_json:
         _print_json([listing(one, config.limits) for one in found])
         return
@@ -54,7 +54,7 @@ def list_segments(config_file: Path | None, paper_user: str | None, as_json: boo
 
 
 @spool.command()
-@_CONFIG
+@CONFIG
 @click.argument("name", metavar="SEGMENT|RUN")
 @click.option("--paper-user", help="Whose it is, where several spools have one of that name.")
 @click.option("--from-seq", type=_SEQ, help="Frames from this number on, and events in between.")
@@ -75,7 +75,7 @@ def cat(
     from ib_platform.streamer.spool_commands.records_as_lines import Chosen, lines_of, sources
 
     chosen = Chosen(from_seq, to_seq, payloads)
-    folders = _folders(load_config(config_file), paper_user)
+    folders = spool_folders(load_config(config_file), paper_user)
     found = {user: sources(folder, name) for user, folder in folders.items() if folder.is_dir()}
     if not any(found.values()):
         looked_in = ", ".join(map(str, folders.values()))
@@ -95,7 +95,7 @@ def cat(
 
 
 @spool.command()
-@_CONFIG
+@CONFIG
 @_ONE_OR_ALL
 @_JSON
 @click.pass_context
@@ -108,7 +108,7 @@ def check(
     """
     from ib_platform.streamer.spool_commands import findings
 
-    folders = _folders(load_config(config_file), paper_user)
+    folders = spool_folders(load_config(config_file), paper_user)
     found = {name: findings.check(folder, name) for name, folder in folders.items()}
     if as_json:
         _print_json([_as_dict(name, one) for name, all_ in found.items() for one in all_])
@@ -122,7 +122,7 @@ def check(
 
 
 @spool.command()
-@_CONFIG
+@CONFIG
 @click.option("--paper-user", required=True, help="Whose spool; its streamer must not run.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.pass_context
@@ -137,7 +137,7 @@ def repair(
 
     from ib_platform.streamer.spool_commands.repair import repair as repair_spool
 
-    (folder,) = _folders(load_config(config_file), paper_user).values()
+    (folder,) = spool_folders(load_config(config_file), paper_user).values()
     result = repair_spool(folder, paper_user, datetime.now(UTC), dry_run)
     for line in result.done:
         click.echo(f"{'would be: ' if dry_run else ''}{line}")
@@ -152,7 +152,7 @@ def repair(
 # The command `resend` joins the group here.
 
 
-def _folders(config: PlatformConfig, paper_user: str | None) -> dict[str, Path]:
+def spool_folders(config: PlatformConfig, paper_user: str | None) -> dict[str, Path]:
     """Spool folders by paper user: those of the configuration, and those that are there of paper
     users that have left it.
 
