@@ -33,22 +33,15 @@ class DeadlineOverError(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """``before`` and ``left``: by run id, without the drain's own run. ``refused``: batches that
-    ClickHouse refused for their content; they are in the quarantine. ``trouble``: what ClickHouse
-    said last, where it was not everything."""
+    """``loaded``: frames that are in ClickHouse now, ``left``: what is not, both by run id and
+    without the drain's own run. ``refused``: batches that ClickHouse refused for their content;
+    they are in the quarantine. ``trouble``: what ClickHouse said last, where not all is loaded."""
 
     run_id: str
-    before: dict[str, Unloaded]
+    loaded: dict[str, int]
     left: dict[str, Unloaded]
     refused: tuple[RefusedBatch, ...]
     trouble: str | None
-
-    def loaded(self) -> dict[str, int]:
-        """Frames that are in ClickHouse now, by run id."""
-        left = {run_id: run.frames for run_id, run in self.left.items()}
-        for batch in self.refused:
-            left[batch.run_id] = left.get(batch.run_id, 0) + batch.frames
-        return {run_id: run.frames - left.get(run_id, 0) for run_id, run in self.before.items()}
 
 
 def drain(
@@ -77,12 +70,15 @@ def drain(
     with _run(settings.limits, paper_user, folder, run_id, clocks) as spool:
         loader = Loader(spool, settings.clickhouse, settings.limits)
         done = _load(spool, loader, until)
-        # The drain's own events are no news to anybody.
         left = {} if done else unloaded(folder, paper_user)
         trouble = None if done else loader.health().last_error
         refused = [one.batch for one in quarantined(folder) if one.folder.name not in known]
+    # The drain's own events are no news to anybody.
     left.pop(run_id, None)
-    return Drained(run_id, before, left, tuple(refused), trouble)
+    loaded = dict.fromkeys(before, 0) | loader.recovered
+    for batch in refused:
+        loaded[batch.run_id] -= batch.frames
+    return Drained(run_id, loaded, left, tuple(refused), trouble)
 
 
 def _what_is_there(folder: Path, paper_user: str) -> dict[str, Unloaded]:
@@ -90,7 +86,7 @@ def _what_is_there(folder: Path, paper_user: str) -> dict[str, Unloaded]:
         return {}
     lock = take_folder(folder)
     try:
-        return unloaded(folder, paper_user)
+        return unloaded(folder, paper_user, count=False)
     finally:
         give_folder_back(folder, lock)
 

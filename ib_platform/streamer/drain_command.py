@@ -58,14 +58,15 @@ def _ended_by_sigterm_as_by_ctrl_c() -> Iterator[None]:
 
 def in_words(drained: Drained) -> list[str]:
     """One line a run, and one for each batch that was set aside."""
-    loaded = drained.loaded()
+    loaded = drained.loaded
     lines = [f"{run_id}: {frames} frames loaded" for run_id, frames in loaded.items()]
     lines += [
         f"{batch.run_id}: {batch.frames} frames refused by ClickHouse and set aside as "
         f"{batch.name}; see `ib-platform spool ls`"
         for batch in drained.refused
     ]
-    return [*lines, f"{sum(loaded.values())} frames of {len(loaded)} runs loaded"]
+    runs = f"{len(loaded)} run{'s' * (len(loaded) != 1)}"
+    return [*lines, f"{sum(loaded.values())} frames of {runs} loaded"]
 
 
 def _left_in_words(paper_user: str, folder: Path, drained: Drained) -> str:

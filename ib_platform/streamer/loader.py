@@ -19,6 +19,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from ib_platform import config
@@ -71,7 +72,8 @@ class Loader:
         self._spool_error: str | None = None
         self._oldest_ns: int | None = None
         self._caught_up_ns = clock()
-        self._recovered_frames = 0
+        self.recovered: Counter[str] = Counter()
+        """Frames of earlier runs that are dealt with, by run id; refused ones count too."""
         self._refused_in_a_row = 0
 
     def start(self) -> None:
@@ -134,7 +136,7 @@ class Loader:
             last_error=self._spool_error or self._sender.last_error,
             lag_seconds=None if oldest is None else max(0.0, (self._clock() - oldest) / 1e9),
             pending_bytes=pending,
-            recovered_frames=self._recovered_frames,
+            recovered_frames=self.recovered.total(),
             quarantined_batches=quarantined_count(self._spool.folder),
         )
 
@@ -194,7 +196,7 @@ class Loader:
             self._refused_in_a_row = 0
             self._backlog.complete(loading)
         if loading.batch.end.run_id != self._spool.run_id:
-            self._recovered_frames += loading.frames
+            self.recovered[loading.batch.end.run_id] += loading.frames
         return loading
 
     def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:

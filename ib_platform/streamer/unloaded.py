@@ -1,4 +1,4 @@
-"""What of a spool is not loaded yet, by run, counted record by record. Read-only."""
+"""What of a spool is not loaded yet, by run. Read-only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ib_platform.streamer.batches import Manifest, load_manifest
+from ib_platform.streamer.records import HEADER_BYTES_AT_MOST
 from ib_platform.streamer.segments import list_segments, size_of
 from ib_platform.streamer.spool_commands.contents import read_contents
 
 
 @dataclass(slots=True)
 class Unloaded:
-    """Of one run. ``unexplained``: nobody has said yet how the run ended: loading it to its end
-    does."""
+    """Of one run. ``frames`` and ``records`` are those that were counted. ``unexplained``: nobody
+    has said yet how the run ended: loading it to its end does."""
 
     frames: int = 0
     records: int = 0
@@ -26,8 +27,11 @@ class Unloaded:
         return self.records > 0 or self.bytes > 0 or self.unexplained
 
 
-def unloaded(folder: Path, paper_user: str) -> dict[str, Unloaded]:
+def unloaded(folder: Path, paper_user: str, *, count: bool = True) -> dict[str, Unloaded]:
     """By run id, runs in the order of their names; runs without anything are left out.
+
+    ``count``: read every record. Else only sizes are looked at, and what is small enough to be an
+    empty segment: a full spool takes minutes to read.
 
     To be called by the owner of the spool: a loader would move what is being counted.
 
@@ -49,6 +53,9 @@ def unloaded(folder: Path, paper_user: str) -> dict[str, Unloaded]:
             segment.run_id, Unloaded(unexplained=not _said_its_end(segment.run_id, manifest))
         )
         if begin and begin >= size_of(segment.path):
+            continue
+        if not count and size_of(segment.path) - begin > HEADER_BYTES_AT_MOST:
+            run.bytes += size_of(segment.path) - begin
             continue
         contents = read_contents(segment.path, paper_user, begin)
         run.frames += contents.frames

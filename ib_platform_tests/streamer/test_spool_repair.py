@@ -1,4 +1,4 @@
-"""``ib-platform spool repair``: clears away what a crash left, but never a record; takes the lock."""
+"""``ib-platform spool repair``: clears away what a crash left, never a record; takes the lock."""
 
 from __future__ import annotations
 

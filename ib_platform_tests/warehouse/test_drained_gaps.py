@@ -94,7 +94,7 @@ def test_the_gap_after_the_death_is_explained(
         At(NOON + 60 * SECOND + int(delay.total_seconds()) * SECOND).clocks(),
     )
     assert drained is not None
-    assert drained.loaded() == {dead: FRAMES}
+    assert drained.loaded == {dead: FRAMES}
     finalize(client, config, DAY, now=LATE)
     until = (BORDER - NOON) / SECOND
     assert gaps(client) == [((FRAMES - 1) / 2, until, "streamer_died")]
