@@ -15,7 +15,7 @@ from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.batches import MANIFEST_NAME, Part, load_manifest
 from ib_platform.streamer.segments import list_segments, list_torn, size_of
-from ib_platform.streamer.sender import Sender, retry_delay
+from ib_platform.streamer.sender import Sender, Sent, retry_delay
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
 from ib_platform_tests.ports import free_port
@@ -280,7 +280,7 @@ def test_the_same_trouble_is_said_once_whatever_its_query_id(
     sender = Sender(ClickHouse(), lambda _: None, random.Random(1))
     monkeypatch.setattr(sender, "_insert", insert)
     sent = sender.send(Part("frames", "token", 1), None, lambda: tries < 6)  # type: ignore[arg-type]
-    assert not sent
+    assert sent is Sent.STOPPED
     assert sender.last_error == "Code: 241. (query id 6)"
     assert [record.getMessage()[-2] for record in caplog.records] == ["1", "4"]
 
