@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from urllib3.exceptions import HTTPError
 from ib_platform import config
 from ib_platform.errors import WarehouseError
 from ib_platform.streamer.batches import Part
+from ib_platform.streamer.insert_observer import InsertObserver
 from ib_platform.warehouse.connect import (
     connect,
+    error_code,
     is_transient,
     kind_of_error,
     warehouse_errors,
@@ -56,10 +59,12 @@ class Sender:
         settings: config.ClickHouse,
         pause: Callable[[float], None],
         rng: random.Random,
+        observer: InsertObserver | None = None,
     ) -> None:
         self._settings = settings
         self._pause = pause
         self._rng = rng
+        self._observer = observer or InsertObserver()
         self._client: Client | None = None
         self.state = "loading"
         self.last_error: str | None = None
@@ -72,6 +77,7 @@ class Sender:
         """
         attempt = 0
         while go_on():
+            began = time.monotonic()
             try:
                 self._insert(part, rows)
             except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
@@ -81,6 +87,7 @@ class Sender:
                 attempt += 1
             else:
                 self.state, self.last_error, self._said = "loading", None, None
+                self._observer.inserted(part.table, part.rows, time.monotonic() - began)
                 return True
         return False
 
@@ -104,6 +111,7 @@ class Sender:
 
     def _failed(self, part: Part, error: Exception) -> None:
         self.close()
+        self._observer.failed(error_code(error))
         self.state = "retrying" if is_transient(error) else "blocked"
         message = str(error)[:_LONGEST_ERROR]
         # Not the text: it holds the query's id, a new one each time.
