@@ -13,7 +13,7 @@ from datetime import date
 
 import psutil
 
-from benchmarks import calibration, decode_spool, demo_figures, rebuild, simulator, storage
+from benchmarks import calibration, decode_spool, demo_figures, metrics, rebuild, simulator, storage
 
 BENCHMARKS = {
     "decode_spool": decode_spool.run,
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "storage": storage.run,
     "demo": demo_figures.run,
     "calibration": calibration.run,
+    "metrics": metrics.run,
     "simulator": simulator.run,
 }
 

@@ -28,7 +28,7 @@ BUDGETS = {
     "recorder": 130,
     "rehearsal": 90,
     "simulator": 370,
-    "streamer": 810,
+    "streamer": 850,
     "warehouse": 740,
 }
 

@@ -24,6 +24,7 @@ BASE = {
     "errors",
     "health",
     "health_server",
+    "metrics",
     "paths",
     "states",
 }
