@@ -113,7 +113,8 @@ def _disk(state: StreamerState) -> Iterator[Metric]:
     disk, backlog = state.spool.room.health(), state.backlog
     yield gauge(
         "spool_used_bytes",
-        "Bytes of the spool's budget that are used: what waits to be loaded, torn tails, quarantine",
+        "Bytes of the spool's budget that are used: what waits to be loaded, torn tails, "
+        "quarantine",
         disk.used_bytes,
         "bytes",
     )
