@@ -37,8 +37,9 @@ class Loader:
     """Loads earlier runs of the paper user first, then tails the run of ``spool``.
 
     When an earlier run ended without RUN_STOPPED, an event RUN_RECOVERED goes into ``spool``
-    (detail: run_id, frames, torn_bytes), once per run over all crashes. Segments are deleted when
-    everything in them is acknowledged. All public methods may be called from any thread.
+    (detail: run_id, frames, next_seq, torn_bytes), once per run over all crashes. Segments are
+    deleted when everything in them is acknowledged. All public methods may be called from any
+    thread.
     """
 
     def __init__(
