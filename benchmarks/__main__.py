@@ -13,7 +13,7 @@ from datetime import date
 
 import psutil
 
-from benchmarks import calibration, decode_spool, demo_figures, rebuild, simulator, storage
+from benchmarks import calibration, decode_spool, demo_figures, rebuild, simulator, storage, verify
 
 BENCHMARKS = {
     "decode_spool": decode_spool.run,
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "demo": demo_figures.run,
     "calibration": calibration.run,
     "simulator": simulator.run,
+    "verify": verify.run,
 }
 
 

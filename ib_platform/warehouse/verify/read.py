@@ -130,11 +130,11 @@ class Reader:
             missing += block["missing"]
             holes += [Span(first, behind) for _, first, behind in block["holes"]]
             last = block["last_seq"]
-            if run.rows != run.frames:
-                bounds = {"begin_seq": unseen, "end_seq": last}
-                (repeated,) = self._rows("verify_repeated", **whose, **bounds)
-                conflicting += repeated["conflicting"]
-                examples += repeated["examples"]
+            # Always: the other row of a number may lie outside of the span, which no count shows.
+            bounds = {"begin_seq": unseen, "end_seq": last}
+            (repeated,) = self._rows("verify_repeated", **whose, **bounds)
+            conflicting += repeated["conflicting"]
+            examples += repeated["examples"]
             if last >= end or last <= begin:
                 break
             begin, unseen = last, last + 1
