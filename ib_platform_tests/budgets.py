@@ -29,7 +29,7 @@ BUDGETS = {
     "rehearsal": 90,
     "simulator": 370,
     "streamer": 810,
-    "verify": 90,
+    "verify": 120,
     "warehouse": 830,
 }
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ib_platform.warehouse.verify.findings import Balance, Finding, Standing, Verification
 
+_ALWAYS = ("received", "spooled", "stored", "payload_bytes")
 _STYLES = {
     Standing.EXPLAINED: "",
     Standing.PENDING: "",
@@ -70,22 +71,24 @@ def verdict(verification: Verification) -> str:
 
 
 def _runs(verification: Verification) -> Table:
+    """Columns that are zero everywhere are left out, so that numbers are never cut."""
+    total = verification.total
+    names = [n for n in Balance.__struct_fields__ if n in _ALWAYS or getattr(total, n)]
     table = Table()
-    table.add_column("paper user", no_wrap=True)
     table.add_column("run", overflow="fold")
-    table.add_column("end")
-    for name in Balance.__struct_fields__:
-        table.add_column(name.replace("_", " "), justify="right")
+    table.add_column("end", no_wrap=True)
+    for name in names:
+        table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
     for run in verification.runs:
-        table.add_row(Text(run.paper_user), Text(run.run_id), run.end, *_numbers(run.balance))
+        table.add_row(Text(run.run_id), run.end, *_numbers(run.balance, names))
     if len(verification.runs) > 1:
         table.add_section()
-        table.add_row("", f"{len(verification.runs)} runs", "", *_numbers(verification.total))
+        table.add_row(f"{len(verification.runs)} runs", "", *_numbers(total, names))
     return table
 
 
-def _numbers(balance: Balance) -> list[str]:
-    return [f"{getattr(balance, name):,}" for name in Balance.__struct_fields__]
+def _numbers(balance: Balance, names: list[str]) -> list[str]:
+    return [f"{getattr(balance, name):,}" for name in names]
 
 
 def _findings(findings: list[Finding]) -> Table:

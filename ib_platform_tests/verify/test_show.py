@@ -48,6 +48,17 @@ def test_a_table_has_every_number_and_every_text() -> None:
     assert "7 frames of 2 segments compared with their rows, 1 differ" in text
 
 
+def test_columns_of_zeros_are_left_out_and_no_digit_is_cut() -> None:
+    run = RunProof("alpha", "alpha-20261122T105714123Z-3f2a", "stopped", Balance(*[9**9] * 9))
+    file = io.StringIO()
+    show(Verification("b", "e", (run,)), Console(file=file, width=150))
+    (row,) = [line for line in file.getvalue().splitlines() if f"{9**9:,}" in line and "│" in line]
+    assert row.count(f"{9**9:,}") == len(Balance.__struct_fields__)
+    few = shown(proof(received=5, stored=5))
+    assert "received" in few
+    assert "repeated" not in few
+
+
 def test_the_last_line_is_the_verdict() -> None:
     good = proof(received=5, stored=3, explained=2)
     assert verdict(good) == "verified: 10 received, 6 stored, 4 lost with a cause"
