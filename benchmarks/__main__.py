@@ -13,7 +13,16 @@ from datetime import date
 
 import psutil
 
-from benchmarks import calibration, decode_spool, demo_figures, metrics, rebuild, simulator, storage
+from benchmarks import (
+    calibration,
+    decode_spool,
+    demo_figures,
+    metrics,
+    rebuild,
+    simulator,
+    storage,
+    verify,
+)
 
 BENCHMARKS = {
     "decode_spool": decode_spool.run,
@@ -23,6 +32,7 @@ BENCHMARKS = {
     "calibration": calibration.run,
     "metrics": metrics.run,
     "simulator": simulator.run,
+    "verify": verify.run,
 }
 
 

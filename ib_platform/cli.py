@@ -15,6 +15,7 @@ from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.errors import PlatformError
 from ib_platform.simulator.cli import CONFIG_OPTION, simulate
 from ib_platform.simulator.fault_cli import fault
+from ib_platform.verify.command import verify
 
 _CONFIG = click.option(
     "--config",
@@ -47,6 +48,7 @@ def main() -> None:
 
 main.add_command(simulate)
 main.add_command(fault)
+main.add_command(verify)
 
 
 def _log_to_stderr() -> None:

@@ -24,12 +24,13 @@ BUDGETS = {
     "gateway": 480,
     "ibkr": 90,
     "marketdata": 20,
-    "orchestration": 170,
+    "orchestration": 180,
     "recorder": 130,
     "rehearsal": 90,
     "simulator": 370,
-    "streamer": 850,
-    "warehouse": 740,
+    "streamer": 1000,
+    "verify": 120,
+    "warehouse": 830,
 }
 
 
