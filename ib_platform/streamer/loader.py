@@ -43,8 +43,8 @@ class Loader:
 
     When an earlier run ended without RUN_STOPPED, an event RUN_RECOVERED goes into ``spool``
     (detail: run_id, frames, next_seq, torn_bytes), once per run over all crashes. Segments leave
-    the spool when everything in them is acknowledged. A batch that ClickHouse refuses for its content
-    goes into the quarantine, and the rest goes on. Any thread may call the public methods.
+    the spool when everything in them is acknowledged. A batch that ClickHouse refuses for its
+    content goes into the quarantine, the rest goes on. Any thread may call the public methods.
     """
 
     def __init__(

@@ -7,6 +7,7 @@
 -- Params:  paper_users Array(String), empty: all.
 SELECT toUnixTimestamp64Nano(at) AS at, paper_user, run_id, kind, cause, after_seq, detail
 FROM stream_events FINAL
-WHERE kind IN ('run_started', 'run_stopped', 'run_recovered', 'frames_lost', 'spool_torn')
+WHERE kind IN ('run_started', 'run_stopped', 'run_recovered', 'frames_lost', 'spool_torn',
+               'batch_refused', 'batch_resent')
   AND (empty({paper_users:Array(String)}) OR has({paper_users:Array(String)}, paper_user))
 ORDER BY stream_events.at, run_id, event_no

@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 
 from ib_platform.states import Cause, StreamEventKind
+from ib_platform.warehouse.spans import Span
+
+FRAMES = "frames"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class RunAccount:
     end: RunEnd | None = None
     losses: list[Lost] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
+    refused: dict[str, Span] = field(default_factory=dict)
+    """Numbers of batches that ClickHouse refused for their content and that were not sent again
+    since, by the batch's name."""
 
 
 def accounts_of(events: Iterable[Mapping[str, Any]]) -> dict[str, RunAccount]:
@@ -69,6 +75,7 @@ def accounts_of(events: Iterable[Mapping[str, Any]]) -> dict[str, RunAccount]:
     def account(run_id: str, paper_user: str) -> RunAccount:
         return accounts.setdefault(run_id, RunAccount(run_id, paper_user))
 
+    resent = set()
     for event in events:
         detail = _detail(event["detail"])
         user, at, kind = event["paper_user"], event["at"], event["kind"]
@@ -86,6 +93,15 @@ def accounts_of(events: Iterable[Mapping[str, Any]]) -> dict[str, RunAccount]:
         elif _is_damage(event) and isinstance(about, str):
             begin, end = _count(detail, "next_seq"), _count(detail, "found_seq")
             account(about, user).damages.append(Damage(at, begin, end))
+        elif kind == StreamEventKind.BATCH_REFUSED and isinstance(about, str):
+            first, last = _count(detail, "first_seq"), _count(detail, "last_seq")
+            if FRAMES in (detail.get("tables") or ()) and first is not None and last is not None:
+                account(about, user).refused[str(detail.get("batch"))] = Span(first, last + 1)
+        elif kind == StreamEventKind.BATCH_RESENT:
+            resent.add(str(detail.get("batch")))
+    for one in accounts.values():
+        # Its event stands at the batch's own time, before that of the refusal.
+        one.refused = {name: span for name, span in one.refused.items() if name not in resent}
     return accounts
 
 

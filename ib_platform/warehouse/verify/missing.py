@@ -11,6 +11,7 @@ from ib_platform.warehouse.verify.evidence import REPORT, Case, Mark, SpooledRun
 from ib_platform.warehouse.verify.findings import Kind, Standing
 
 _SHOWN = 5
+_RESEND = "See `ib-platform spool ls`, cure it, then `ib-platform spool resend`."
 _STILL_THERE = (
     "Their records are still in the spool: copy its folder to a safe place before they are freed. "
     + REPORT
@@ -62,6 +63,8 @@ def judge_missing(
     rest = difference(missing, pending)
     explained = intersection(rest, _damaged(case, rest))
     rest = difference(rest, explained)
+    refused = intersection(rest, union(case.account.refused.values()))
+    rest = difference(rest, refused)
     unlisted = stored.missing - _count(stored.holes)
     placed = all(damage.begin is not None for damage in case.account.damages)
     standing = Standing.UNEXPLAINED if placed else Standing.UNKNOWN
@@ -72,6 +75,11 @@ def judge_missing(
         text = f"not stored, their records were damaged in the spool: {_words(explained)}"
         cause = Cause.SPOOL_DAMAGED.value
         case.find(Kind.MISSING, Standing.EXPLAINED, _count(explained), text, cause=cause)
+    if refused:
+        text = f"ClickHouse refused them for their content, they are set aside: {_words(refused)}"
+        cause = Cause.QUARANTINED.value
+        count = _count(refused)
+        case.find(Kind.MISSING, Standing.EXPLAINED, count, text, cause=cause, remedy=_RESEND)
     if rest or unlisted:
         more = f" and {unlisted} more" if unlisted else ""
         text = f"not stored: {_words(rest)}{more}"
@@ -81,7 +89,7 @@ def judge_missing(
         case.find(Kind.MISSING, standing, _count(rest) + unlisted, text, remedy=remedy)
     counts = dict.fromkeys(Standing, 0)
     counts[Standing.PENDING] = _count(pending)
-    counts[Standing.EXPLAINED] = _count(explained)
+    counts[Standing.EXPLAINED] = _count(explained) + _count(refused)
     counts[standing] += _count(rest) + unlisted
     return counts
 
