@@ -24,12 +24,12 @@ BUDGETS = {
     "gateway": 480,
     "ibkr": 90,
     "marketdata": 20,
-    "orchestration": 180,
+    "orchestration": 230,
     "recorder": 130,
     "rehearsal": 90,
     "simulator": 370,
-    "streamer": 1000,
-    "verify": 120,
+    "streamer": 1150,
+    "verify": 150,
     "warehouse": 830,
 }
 

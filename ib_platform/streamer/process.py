@@ -54,6 +54,7 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         user.name,
         run_id,
         segment_bytes=limits.segment_bytes,
+        segment_seconds=limits.segment_seconds,
         budget_bytes=limits.spool_bytes,
         keep_loaded=limits.keep_loaded,
     )

@@ -320,7 +320,7 @@ def test_a_damaged_manifest_blocks_loading_but_not_spooling(
     loader = loader_of(spool, warehouse)
     loader.start()
     wait_until(lambda: loader.health().state == "blocked", "a blocked loader")
-    assert "move it away" in (loader.health().last_error or "")
+    assert "moves it aside" in (loader.health().last_error or "")
     append(spool, [b"one"])
     (tmp_path / MANIFEST_NAME).unlink()
     assert loader.stop(60)
