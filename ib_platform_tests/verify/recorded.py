@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.spool import Spool
@@ -35,7 +36,7 @@ def payloads(count: int) -> list[bytes]:
 
 def begin_run(folder: Path, frames: int, *, segment_bytes: int = 1 << 20) -> Spool:
     """A run that has spooled its frames, half a second apart, and goes on."""
-    spool = open_spool(folder, segment_bytes=segment_bytes, clock=lambda: BASE_NS)
+    spool = open_spool(folder, segment_bytes=segment_bytes, clocks=Clocks(wall=lambda: BASE_NS))
     spool.append_event(StreamEventKind.RUN_STARTED)
     append(spool, payloads(frames))
     return spool

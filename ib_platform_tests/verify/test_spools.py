@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse
 from ib_platform.streamer.batches import MANIFEST_NAME, Manifest, load_manifest
 from ib_platform.streamer.segments import Position, SegmentFile, list_segments
@@ -240,7 +241,7 @@ def test_the_folder_may_be_read_only(tmp_path: Path, warehouse: ClickHouse) -> N
 
 def test_the_next_run_in_the_folder(tmp_path: Path, warehouse: ClickHouse) -> None:
     recorded(tmp_path, warehouse)
-    second = open_spool(tmp_path, clock=lambda: BASE_NS)
+    second = open_spool(tmp_path, clocks=Clocks(wall=lambda: BASE_NS))
     append(second, payloads(4))
     found = verify_with_spool(warehouse, tmp_path)
     second.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.segments import list_segments
@@ -140,7 +141,7 @@ def test_a_run_that_died_is_known_by_the_next(tmp_path: Path, warehouse: ClickHo
     died = died_run(tmp_path, payloads(9))
     with list_segments(tmp_path)[-1].path.open("ab") as file:
         file.write(b"torn record")
-    load(open_spool(tmp_path, clock=lambda: BASE_NS), warehouse)
+    load(open_spool(tmp_path, clocks=Clocks(wall=lambda: BASE_NS)), warehouse)
     found = verify(warehouse)
     (run,) = found.runs
     assert (run.run_id, run.end, run.balance.received) == (died, "recovered", 9)
@@ -160,7 +161,7 @@ def test_damage_of_the_spool_explains_what_it_took_and_no_more(
     for number in (4, 5):
         data[data.index(b"frame %d" % number)] ^= 1
     path.write_bytes(data)
-    load(open_spool(tmp_path, clock=lambda: BASE_NS), warehouse)
+    load(open_spool(tmp_path, clocks=Clocks(wall=lambda: BASE_NS)), warehouse)
     found = verify(warehouse)
     assert told(found.findings) == [("missing", "explained", 2)]
     assert found.findings[0].text.endswith("seq 4 to 5")
@@ -177,7 +178,7 @@ def test_a_lost_segment_explains_the_hole_at_its_place(
     stop(spool)
     spool.close()
     list_segments(tmp_path)[2].path.unlink()
-    load(open_spool(tmp_path, clock=lambda: BASE_NS), warehouse)
+    load(open_spool(tmp_path, clocks=Clocks(wall=lambda: BASE_NS)), warehouse)
     found = verify(warehouse)
     (finding,) = found.findings
     assert (finding.kind, finding.standing, finding.cause) == (
@@ -200,7 +201,7 @@ def test_damage_at_the_end_of_a_run_that_died(tmp_path: Path, warehouse: ClickHo
     data = rest[0].path.read_bytes()
     position = data.index(b"frame ")
     rest[0].path.write_bytes(data[:position] + b"?" * (len(data) - position))
-    load(open_spool(tmp_path, clock=lambda: BASE_NS), warehouse)
+    load(open_spool(tmp_path, clocks=Clocks(wall=lambda: BASE_NS)), warehouse)
     found = verify(warehouse)
     assert found.unexplained == []
     assert found.total.stored == found.total.received
