@@ -28,8 +28,9 @@ BUDGETS = {
     "recorder": 130,
     "rehearsal": 90,
     "simulator": 370,
-    "streamer": 980,
-    "warehouse": 800,
+    "streamer": 1150,
+    "verify": 150,
+    "warehouse": 830,
 }
 
 

@@ -135,19 +135,18 @@ def _losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
     """Batches that ClickHouse refused and that were not sent again since."""
-    losses: dict[str, Loss] = {}
+    refused, resent = {}, set()
     for event in events:
         detail = _detail(event)
-        batch = str(detail.get("batch"))
+        batch, run_id = str(detail.get("batch")), str(detail.get("run_id"))
         if event["kind"] == StreamEventKind.BATCH_RESENT:
-            losses.pop(batch, None)
+            resent.add(batch)
         elif event["kind"] == StreamEventKind.BATCH_REFUSED:
-            if set(detail.get("tables", ())) <= {"quote_frames"}:
-                continue
             span = _span_of(event)
-            run_id = str(detail.get("run_id"))
-            losses[batch] = Loss(run_id, span.begin, span.end, Cause.QUARANTINED)
-    return list(losses.values())
+            # Ladders lack nothing where only quotes were refused.
+            if detail.get("tables") != ["quote_frames"]:
+                refused[batch] = Loss(run_id, span.begin, span.end, Cause.QUARANTINED)
+    return [loss for batch, loss in refused.items() if batch not in resent]
 
 
 def _lost_frames(events: Sequence[dict[str, Any]], trade_date: date) -> dict[str, int]:

@@ -15,7 +15,7 @@ from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.batches import MANIFEST_NAME, Part, load_manifest
 from ib_platform.streamer.segments import list_segments, list_torn, size_of
-from ib_platform.streamer.sender import Sender, retry_delay
+from ib_platform.streamer.sender import Sender, Sent, retry_delay
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
 from ib_platform_tests.ports import free_port
@@ -147,8 +147,8 @@ def test_two_earlier_runs_are_recovered_in_order(tmp_path: Path, warehouse: Clic
     assert stored_seqs(warehouse, first) == list(range(170))
     assert stored_seqs(warehouse, second) == list(range(130))
     assert events(warehouse, "run_recovered") == [
-        (third.run_id, {"run_id": first, "frames": 170, "torn_bytes": 0}),
-        (third.run_id, {"run_id": second, "frames": 130, "torn_bytes": 11}),
+        (third.run_id, {"run_id": first, "frames": 170, "next_seq": 170, "torn_bytes": 0}),
+        (third.run_id, {"run_id": second, "frames": 130, "next_seq": 130, "torn_bytes": 11}),
     ]
     assert (
         events(warehouse, "spool_torn")
@@ -280,7 +280,7 @@ def test_the_same_trouble_is_said_once_whatever_its_query_id(
     sender = Sender(ClickHouse(), lambda _: None, random.Random(1))
     monkeypatch.setattr(sender, "_insert", insert)
     sent = sender.send(Part("frames", "token", 1), None, lambda: tries < 6)  # type: ignore[arg-type]
-    assert not sent
+    assert sent is Sent.STOPPED
     assert sender.last_error == "Code: 241. (query id 6)"
     assert [record.getMessage()[-2] for record in caplog.records] == ["1", "4"]
 
@@ -350,9 +350,11 @@ def test_damage_loses_only_what_it_hit_and_is_reported(
     assert stored_seqs(warehouse, run_id) == [0, 1, 2, 3, 5, 6, 7, 8]
     ((_, detail),) = events(warehouse, "spool_torn")
     assert (detail["run_id"], detail["skipped_bytes"]) == (run_id, 37 + len(b"frame 4"))
+    assert (detail["next_seq"], detail["found_seq"]) == (4, 5)
     cause = query(warehouse, "SELECT cause FROM stream_events WHERE kind = 'spool_torn'")
     assert cause == [(Cause.SPOOL_DAMAGED,)]
-    assert events(warehouse, "run_recovered")[0][1]["frames"] == 8
+    recovered = events(warehouse, "run_recovered")[0][1]
+    assert (recovered["frames"], recovered["next_seq"]) == (8, 9)
 
 
 def test_a_missing_segment_is_reported(tmp_path: Path, warehouse: ClickHouse) -> None:
@@ -363,7 +365,9 @@ def test_a_missing_segment_is_reported(tmp_path: Path, warehouse: ClickHouse) ->
     spool.close()
     stored = stored_seqs(warehouse, run_id)
     assert 0 < len(stored) < 6
-    assert events(warehouse, "spool_torn")[0][1]["missing_segments"] == 1
+    ((_, detail),) = events(warehouse, "spool_torn")
+    assert detail["missing_segments"] == 1
+    assert {detail["next_seq"] - 1, detail["next_seq"]} & set(stored) == {detail["next_seq"] - 1}
 
 
 def test_the_spool_stays_small_while_it_is_loaded(tmp_path: Path, warehouse: ClickHouse) -> None:

@@ -149,7 +149,32 @@ def repair(
         context.exit(1)
 
 
-# The command `resend` joins the group here.
+@spool.command()
+@CONFIG
+@_ONE_OR_ALL
+@click.option("--acknowledged", is_flag=True,
+              help="Also what ClickHouse has acknowledged and is still kept here, for a server "
+              "that has lost its last seconds.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and do nothing.")
+def resend(
+    config_file: Path | None, paper_user: str | None, acknowledged: bool, dry_run: bool
+) -> None:
+    """Send what ClickHouse lacks: batches that it refused, after you have cured why.
+
+    Asks first which rows are there, so that none is stored twice; may run beside a streamer.
+    """
+    from ib_platform.streamer.resend_command import resend_spool
+
+    config = load_config(config_file)
+    for name, folder in spool_folders(config, paper_user).items():
+        resend_spool(
+            config.clickhouse,
+            folder,
+            name,
+            acknowledged=acknowledged,
+            dry_run=dry_run,
+            say=click.echo,
+        )
 
 
 def spool_folders(config: PlatformConfig, paper_user: str | None) -> dict[str, Path]:
