@@ -12,7 +12,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from ib_platform_tests.failures.table import OF_GATEWAYS, OF_SESSIONS, Failure
+from ib_platform_tests.failures.table_of_streams import OF_STREAMS
 
+ALL = (*OF_SESSIONS, *OF_GATEWAYS, *OF_STREAMS)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures.md"
 MEASURED = Path(__file__).with_name("measured.json")
 _HEAD = """# Failures that a pod survives
@@ -44,34 +46,35 @@ _COLUMNS = (
 def rendered() -> str:
     """The page as it should be."""
     measured = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
-    rows = [
-        _row(failure, measured.get(failure.name, "not measured"))
-        for failure in (*OF_SESSIONS, *OF_GATEWAYS)
-    ]
+    rows = [_row(failure, measured.get(failure.name, "not measured")) for failure in ALL]
     rows = [_line(_COLUMNS), "|" + "---|" * len(_COLUMNS), *rows]
     return _HEAD + "\n".join(rows) + "\n"
 
 
-def note(failure: Failure, measured: str) -> None:
+def note(name: str, measured: str) -> None:
     """Write down what was measured, if this run is to."""
     if not os.environ.get("UPDATE_DOCS"):
         return
     with FileLock(f"{MEASURED}.lock"):
         known = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
-        known[failure.name] = measured
+        known[name] = measured
         MEASURED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(rendered())
 
 
 def _row(failure: Failure, measured: str) -> str:
-    kind, cause = failure.event
-    event = f"{kind.value}, {cause.value}" if cause is not None else "the websocket stays open"
+    event = "the websocket stays open"
+    if failure.event is not None:
+        event = ", ".join(word.value for word in failure.event)
     gap = "none" if failure.gap is None else failure.gap.value
+    if failure.gap is not None and failure.symbol is not None:
+        gap += f", {failure.symbol} only"
+    noticed = "nothing is lost" if failure.noticed is None else f"{failure.noticed:.0f} s"
     cells = (
         failure.row,
         failure.what,
         f"{failure.state.value} ({failure.told_by})",
-        f"{failure.noticed:.0f} s",
+        noticed,
         failure.cured_by,
         f"{failure.back:.0f} s",
         event,

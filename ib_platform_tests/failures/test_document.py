@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ib_platform_tests.failures.document import MEASURED, PAGE, rendered
-from ib_platform_tests.failures.table import OF_GATEWAYS, OF_SESSIONS
+from ib_platform_tests.failures.document import ALL, MEASURED, PAGE, rendered
 
 
 def test_the_page_is_what_the_table_says() -> None:
@@ -12,9 +11,9 @@ def test_the_page_is_what_the_table_says() -> None:
 
 def test_every_failure_was_measured() -> None:
     text = MEASURED.read_text()
-    assert [f.name for f in (*OF_SESSIONS, *OF_GATEWAYS) if f'"{f.name}"' not in text] == []
+    assert [f.name for f in ALL if f'"{f.name}"' not in text] == []
 
 
 def test_names_are_unique() -> None:
-    names = [failure.name for failure in (*OF_SESSIONS, *OF_GATEWAYS)]
+    names = [failure.name for failure in ALL]
     assert len(set(names)) == len(names)

@@ -21,4 +21,4 @@ async def test_failure(
     async with failure_bench(tmp_path, warehouse) as bench:
         played = await play(bench, failure)
     figures(f"{failure.what}: {played}")
-    note(failure, str(played))
+    note(failure.name, str(played))
