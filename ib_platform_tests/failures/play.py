@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import pytest
 
 from ib_platform.simulator.faults import Fault
 from ib_platform.states import StreamEventKind
 from ib_platform_tests.failures.bench import Bench, Event, Gap
 from ib_platform_tests.failures.table import Failure
+from ib_platform_tests.failures.table_of_logins import LoginFailure
 from ib_platform_tests.streamer.app_bench import CL, ES
 
 _FRAMES_UNTROUBLED = 20
@@ -29,6 +33,14 @@ class Played:
         if self.noticed is None:
             return gaps
         return f"noticed after {self.noticed:.1f} s, live {self.back:.1f} s after its end; {gaps}"
+
+
+def cases(failures: Iterable[Failure | LoginFailure]) -> list[object]:
+    """Parameters of a test that plays them."""
+    return [
+        pytest.param(failure, id=failure.name, marks=[pytest.mark.long] if failure.slow else [])
+        for failure in failures
+    ]
 
 
 def told(bench: Bench, failure: Failure) -> bool:

@@ -22,7 +22,8 @@ class Failure:
     ``together``: what happens with it. ``back``: seconds from its end until everything is live
     again, at most. ``cured_by``: in words. ``event`` and ``gap``: what the record says; None where
     nothing is lost. ``symbol``: it concerns this contract only, and the others lose nothing.
-    ``limits``: of the configuration.
+    ``limits``: of the configuration. ``slow``: played in ``make test-long`` only, since other tests
+    have the most of it.
     """
 
     row: str
@@ -42,6 +43,7 @@ class Failure:
     says: str = ""
     together: tuple[FaultKind, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
+    slow: bool = False
 
     @property
     def name(self) -> str:
@@ -125,6 +127,7 @@ OF_SESSIONS = (
         event=(_CHANGED, Cause.SESSION_LOST),
         gap=Cause.SESSION_LOST,
         cures=frozenset({"log_in"}),
+        slow=True,
     ),
 )
 

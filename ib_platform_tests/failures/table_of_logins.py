@@ -21,6 +21,7 @@ class LoginFailure:
     seconds after the login was lost. ``logins``: how many are counted by then. ``person``: what
     somebody has to do, None = nothing; ``back``: seconds from then, or else from the end of the
     fault, until everything is live again, at most. A lock outlives a restart in between.
+    ``slow``: played in ``make test-long`` only, since other tests have the most of it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class LoginFailure:
     password: str | None = None
     session: Mapping[str, Any] = field(default_factory=dict)
     login: Mapping[str, Any] = field(default_factory=dict)
+    slow: bool = True
 
 
 _LOCKS = "locks itself, over restarts too, and stops the gateway program"
@@ -47,6 +49,7 @@ _AT_ONCE = {"failed_logins": 1}
 OF_LOGINS = (
     LoginFailure(
         name="second_factor",
+        slow=False,
         row="3",
         what="the page asks a paper user for a second factor",
         fault=FaultKind.LOGIN_PAGE,

@@ -29,6 +29,7 @@ OF_STREAMS = (
     Failure(
         row="2",
         what="a dead websocket: open for TCP, nothing comes, new ones are dead too",
+        slow=True,
         fault=FaultKind.HALF_OPEN,
         state=PodState.AUTHENTICATED,
         told_by="streamer",
@@ -42,6 +43,7 @@ OF_STREAMS = (
     Failure(
         row="2",
         what="heartbeats stop, ladders go on",
+        slow=True,
         fault=FaultKind.NO_HEARTBEATS,
         state=PodState.STREAMING,
         told_by="streamer",
@@ -72,6 +74,7 @@ OF_STREAMS = (
     Failure(
         row="10",
         what="one ladder ends without a word",
+        slow=True,
         fault=FaultKind.LADDERS_EXPIRED,
         symbol="CL",
         limits=_SOON,
@@ -88,6 +91,7 @@ OF_STREAMS = (
     Failure(
         row="10",
         what="quotes end without a word",
+        slow=True,
         fault=FaultKind.QUOTES_EXPIRED,
         state=PodState.STREAMING,
         told_by="streamer",
@@ -120,6 +124,7 @@ OF_STREAMS = (
     Failure(
         row="11",
         what="the websocket is closed while the streamer sends",
+        slow=True,
         fault=FaultKind.CLOSED_DURING_SEND,
         state=PodState.AUTHENTICATED,
         told_by="streamer",

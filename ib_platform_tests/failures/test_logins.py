@@ -15,6 +15,7 @@ from ib_platform.simulator.users import simulated_password
 from ib_platform.states import Cause, PodState, StreamEventKind
 from ib_platform_tests.failures.bench import Bench, failure_bench
 from ib_platform_tests.failures.document import note
+from ib_platform_tests.failures.play import cases
 from ib_platform_tests.failures.table_of_logins import OF_LOGINS, LoginFailure
 from ib_platform_tests.figures import Figures
 from ib_platform_tests.gateway.login_pods import browser_processes
@@ -22,20 +23,8 @@ from ib_platform_tests.pod_processes import health_of
 from ib_platform_tests.secret_watch import WATCH
 from ib_platform_tests.streamer.app_bench import CL, ES
 
-LONG = ("page_hangs", "user_locked")
-"""Beside shorter ones of the same kind."""
 
-
-def _cases() -> list[object]:
-    return [
-        pytest.param(
-            failure, id=failure.name, marks=[pytest.mark.long] if failure.name in LONG else []
-        )
-        for failure in OF_LOGINS
-    ]
-
-
-@pytest.mark.parametrize("failure", _cases())
+@pytest.mark.parametrize("failure", cases(OF_LOGINS))
 async def test_failure(
     failure: LoginFailure, tmp_path: Path, warehouse: ClickHouse, figures: Figures
 ) -> None:

@@ -13,7 +13,7 @@ from ib_platform.simulator.fault_spec import FaultKind
 from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform_tests.failures.bench import TRADED, failure_bench
 from ib_platform_tests.failures.document import note
-from ib_platform_tests.failures.play import play
+from ib_platform_tests.failures.play import cases, play
 from ib_platform_tests.failures.table import Failure
 from ib_platform_tests.failures.table_of_streams import OF_STREAMS
 from ib_platform_tests.figures import Figures
@@ -23,7 +23,7 @@ LIVELY = replace(TRADED, market=MarketParameters(quiet_rate=5))
 """A market whose natural pauses stay far below the silence that is noticed."""
 
 
-@pytest.mark.parametrize("failure", OF_STREAMS, ids=lambda failure: failure.name)
+@pytest.mark.parametrize("failure", cases(OF_STREAMS))
 async def test_failure(
     failure: Failure, tmp_path: Path, warehouse: ClickHouse, figures: Figures
 ) -> None:
