@@ -72,7 +72,13 @@ def _told(bench: Bench, failure: LoginFailure) -> GatewayHealth | None:
 
 
 async def _restart_in_vain(bench: Bench, failure: LoginFailure) -> None:
-    """What was right by now would be right for the new process too: it does not even try."""
+    """No program runs any more, and another process does not even try."""
+
+    def program_ended() -> bool:
+        health = health_of(bench.user.gateway_health_port, GatewayHealth)
+        return health is not None and health.program_pid is None
+
+    await bench.until(program_ended, "the end of the gateway program")
     await bench.supervision.stop()
     bench.supervision.start()
     health = await bench.until(lambda: _told(bench, failure), "the same lock")
@@ -86,6 +92,8 @@ async def _be_the_person(bench: Bench) -> None:
     _password_file(bench).write_text(simulated_password(bench.user.username))
     await bench.supervision.stop()
     bench.supervision.start(_with_known_page(bench.config), "by a person")
+    port = bench.user.gateway_health_port
+    await bench.until(lambda: health_of(port, GatewayHealth), "the new supervisor")
 
 
 def _with_known_page(config: PlatformConfig) -> PlatformConfig:
