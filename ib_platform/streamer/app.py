@@ -33,6 +33,7 @@ from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.rolls import RollMemory, rolls_path
+from ib_platform.streamer.session_lock import lock_of
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.stamps import watch_clocks
 from ib_platform.streamer.subscriptions import Subscriptions
@@ -68,6 +69,7 @@ class Streamer:
         self._user = user
         self._limits = config.limits
         self._certificate = paths.certificate
+        self._login_record = paths.login_record
         self._spool = spool
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
@@ -173,7 +175,7 @@ class Streamer:
                 good = await self._connect_once()
             except GatewayCallError as error:
                 logger.warning("%s", error)
-                self._state.session_is(judge_failure(error.status, error.body))
+                self._state.session_is(self._judge(error))
             except LiveAccountError as error:
                 self._state.session_is(Judgement(PodState.REFUSED_LIVE, str(error)))
                 logger.critical("%s", error)
@@ -183,6 +185,12 @@ class Streamer:
                 self._state.session_is(Judgement(PodState.DOWN, str(error)))
             failures = 0 if good else failures + 1
             await self._pause(reconnect_pause(failures, random.random()))
+
+    def _judge(self, error: GatewayCallError) -> Judgement:
+        judgement = judge_failure(error.status, error.body)
+        if judgement.state is not PodState.DOWN:
+            return judgement
+        return lock_of(self._login_record, self._user.username) or judgement
 
     async def _connect_once(self) -> bool:
         """One session check and one connection; whether it was a usable one."""

@@ -48,7 +48,8 @@ class Spell:
 class Run:
     """One streamer run, over all its dates. ``stopped``: it said goodbye (``run_stopped``).
 
-    ``recovered``: a later run of the paper user found its spool, so it died.
+    ``first_at``, ``last_at``: of what is known of it. ``recovered``: a later run of the paper user
+    found its spool, so it died.
     """
 
     paper_user: str
@@ -249,16 +250,16 @@ def _found_out(hole: Span, last: Spell, evidence: Evidence) -> Cause:
 
 
 def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
-    earlier = [
-        run
-        for run in evidence.runs
-        if run.paper_user == evidence.paper_user and run.first_at <= hole.begin
-    ]
-    if not earlier:
+    """Of a hole that no spell precedes. A run that began inside of it explains it if it was there,
+    in vain, for most of it: for a pod that was launched late, its lateness is the cause."""
+    own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
+    earlier = [run for run in own if run.first_at <= hole.begin]
+    if earlier:
+        newest = max(earlier, key=lambda run: (run.first_at, run.run_id))
+        if newest.last_at <= hole.begin:
+            return _cause_after_run(newest, evidence)
+    elif not any(run.first_at <= (hole.begin + hole.end) // 2 for run in own):
         return Cause.NOT_ASSIGNED
-    newest = max(earlier, key=lambda run: (run.first_at, run.run_id))
-    if newest.last_at <= hole.begin:
-        return _cause_after_run(newest, evidence)
     conids = evidence.conids()
     named = [
         event
@@ -267,7 +268,9 @@ def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
         and event.at < hole.end
         and (event.conid is None or event.conid in conids)
     ]
-    return _known(named[-1].cause, Cause.UNKNOWN) if named else Cause.UNKNOWN
+    if named:
+        return _known(named[-1].cause, Cause.UNKNOWN)
+    return Cause.UNKNOWN if earlier else Cause.NOT_ASSIGNED
 
 
 def _cause_after_run(run: Run, evidence: Evidence) -> Cause:

@@ -197,6 +197,21 @@ def test_before_the_first_run_nobody_was_assigned() -> None:
     assert gap.cause is Cause.NOT_ASSIGNED
 
 
+@pytest.mark.parametrize(("first_at", "cause"), [(3, Cause.SESSION_LOST), (15, Cause.NOT_ASSIGNED)])
+def test_a_run_that_never_got_in_explains_most_of_a_hole_or_nothing(
+    first_at: int, cause: Cause
+) -> None:
+    """A pod that was launched late is late; one that could not log in says why."""
+    causes = [
+        NamedCause(first_at, "alpha", None, "gateway_died"),
+        NamedCause(first_at + 1, "alpha", None, "session_lost"),
+        NamedCause(first_at + 1, "beta", None, "maintenance"),
+    ]
+    runs = [Run("alpha", "r", first_at, 20)]
+    (gap,) = find_gaps([Span(0, 20)], evidence([], runs, causes=causes))
+    assert (gap.begin, gap.end, gap.cause) == (0, 20, cause)
+
+
 def test_a_run_that_died_before_the_date_explains_its_beginning() -> None:
     runs = [Run("alpha", "old", -50, -5), Run("alpha", "r", 9, 20)]
     (gap,) = find_gaps([Span(0, 20)], evidence([spell(10, 20, run="r")], runs))
