@@ -152,11 +152,11 @@ OF_GATEWAYS = (
         state=PodState.DOWN,
         told_by="gateway",
         noticed=40,
-        lasts=30,
+        lasts=45,
         back=60,
         cured_by="after 60 s a restart of the program, bounded; here it answers again before",
         event=(_GONE, Cause.DISCONNECTED),
-        gap=Cause.DISCONNECTED,
+        gap=Cause.GATEWAY_DIED,
     ),
     Failure(
         row="4",
