@@ -201,7 +201,7 @@ async def pod_bench(
 ) -> AsyncIterator[Bench]:
     """A pod that has just been started. ``who_logs_in``: what is different about the simulated
     user from what the configuration says. ``browser``: a real one logs in."""
-    limits = {"start_budget": 600, "silent_after": 20, "heartbeat_timeout": 12}
+    limits = {"start_budget": 7200, "silent_after": 20, "heartbeat_timeout": 12}
     sections: dict[str, Any] = {
         "clickhouse": warehouse.model_dump(),
         "limits": limits | overrides.pop("limits", {}),
