@@ -164,6 +164,7 @@ class Streamer:
             with contextlib.suppress(SpoolError):
                 # Still full: it was said when that began.
                 self._state.journal.catch_up()
+            self._state.remind_of_session()
             self._rows.observed(self._state.health())
             await asyncio.sleep(_OBSERVE_EVERY)
 

@@ -22,12 +22,16 @@ BROWSER = "browser_left_behind"
 _HEAD = """# Failures that a pod survives
 
 Generated from `ib_platform_tests/failures`, which plays each row against a whole pod: supervisor,
-streamer process, simulated IBKR, ClickHouse. A test asserts state, time to notice, cure, event and
-the cause of the gap. The last column is what one run measured (both ladders), on the machine that
-wrote this page: `UPDATE_DOCS=1 .venv/bin/python -m pytest ib_platform_tests/failures`. The row is
-that of the notes on IBKR's failure modes. Faults last some 12 s here or until they are told, and
-the penalty is shortened. `silent_after` is 8 s where one ladder is silent, 20 s elsewhere.
-How silences are told apart: `docs/streams.md`.
+streamer process, simulated IBKR, ClickHouse. A test asserts state, time to notice, that ladders
+come back and are asked for again, event and the cause of the gap. The column cure says what the pod
+does; its order, pauses and limits are asserted on the session machine (`ib_platform_tests/ibkr`),
+the gateway program (`ib_platform_tests/gateway`) and the requests (`ib_platform_tests/streamer`):
+here the simulated gateway listens all the time, and no program of its own is started. The last
+column is what one run measured (both ladders), on the machine that wrote this page:
+`UPDATE_DOCS=1 .venv/bin/python -m pytest ib_platform_tests/failures`. The row is that of the notes
+on IBKR's failure modes. Faults last some 12 s here or until they are told, and the penalty is
+shortened. `silent_after` is 8 s where one ladder is silent, 20 s elsewhere. How silences are told
+apart: `docs/streams.md`.
 
 """
 _OF_LOGINS = """
