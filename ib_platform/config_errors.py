@@ -70,8 +70,12 @@ def describe_validation_error(
     keys that may hold secrets appear: only what pydantic calls the message. ``model`` is what was
     validated, ``PlatformConfig`` if None."""
     problems = []
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
         location = item["loc"]
+        if item["type"] == "too_short" and any(_lies_in(other["loc"], location) for other in items):
+            # Its only entry is wrong, which is said already: it is not missing.
+            continue
         key = ".".join(str(part) for part in location) or "(whole file)"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -80,6 +84,10 @@ def describe_validation_error(
             message = "required key is missing"
         problems.append(f"{_place(location, file, lines)}: {key}: {message}")
     return "\n".join(problems)
+
+
+def _lies_in(inner: Location, outer: Location) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _place(location: Location, file: Path, lines: Lines) -> str:

@@ -26,7 +26,7 @@ _WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun
 class Section(BaseModel):
     """A part of the configuration file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Credentials(Section):
@@ -135,7 +135,8 @@ class ExpectedOutage(Section):
     def _known_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OSError) as error:
+            # A folder of zones, like America, is an OSError.
             raise ValueError(f"{name!r} is no IANA time zone like America/New_York") from error
         return name
 
@@ -165,7 +166,7 @@ class SessionPolicy(Section):
     logins_per_hour: int = Field(default=4, ge=1, le=30)
     logins_per_day: int = Field(default=12, ge=1, le=200, description="In any 24 hours")
     auth_grace: float = Field(
-        default=60, ge=10, description="Logged in, not authenticated: an alarm after this"
+        default=60, ge=10, le=3600, description="Logged in, not authenticated: an alarm after this"
     )
     restart_after: float = Field(
         default=180, gt=0, description="Beyond the milder cures: the gateway program is restarted"
@@ -183,7 +184,7 @@ class Pacing(Section):
     supervisor_per_second: int = Field(default=2, ge=1, le=9)
     streamer_per_second: int = Field(default=3, ge=1, le=9)
     penalty_pause: float = Field(
-        default=900, gt=0, description="Seconds without any request after a 429"
+        default=900, ge=1, le=86_400, description="Seconds without any request after a 429"
     )
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ BUDGETS = {
     "demo": 30,
     "doctor": 90,
     "e2e": 520,
-    "failures": 400,
+    "failures": 550,
     "faults": 100,
     "fleet": 90,
     "gateway": 480,

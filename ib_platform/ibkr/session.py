@@ -95,6 +95,7 @@ def cause_of(state: PodState) -> Cause:
         PodState.COMPETING: Cause.COMPETING_LOGIN,
         PodState.PENALTY: Cause.RATE_LIMITED,
         PodState.MAINTENANCE: Cause.MAINTENANCE,
+        PodState.LOCKED: Cause.SESSION_LOST,
         PodState.REFUSED_LIVE: Cause.SESSION_LOST,
     }.get(state, Cause.DISCONNECTED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -43,13 +44,14 @@ _PENALTY = "IBKR has refused a request (429): nothing is asked until its penalty
 class Trouble:
     """Everything that an alarm depends on beside the state. Durations in seconds.
 
-    ``bad_for``: how long there is no usable session.
+    ``bad_for``: how long there is no usable session. ``state_for``: how long it is what it is now.
     ``expected_until``: end of an expected outage. ``blocked``: why no login can begin.
     ``cure_problem``: what the last cure or question was answered. ``says_unauthenticated``: the
     gateway says so itself. ``unproven``: usable, but not proven to be paper.
     """
 
     bad_for: float
+    state_for: float = math.inf
     expected_until: datetime | None = None
     blocked: str | None = None
     refusal: str | None = None
@@ -89,7 +91,8 @@ def _of_a_session_that_is_down(
         if history.refused:
             return _refused(trouble, history, policy)
     if trouble.expected_until is None:
-        if judgement.state is PodState.SSO_ONLY and trouble.bad_for >= policy.auth_grace:
+        stuck_for = min(trouble.bad_for, trouble.state_for)
+        if judgement.state is PodState.SSO_ONLY and stuck_for >= policy.auth_grace:
             return _with_problem(_why_only_logged_in(judgement, trouble), trouble)
         if judgement.state in _NOBODY and trouble.bad_for >= DOWN_AFTER:
             return (

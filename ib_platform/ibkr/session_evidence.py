@@ -58,6 +58,8 @@ class SessionEvidence:
         self._blocked: str | None = None
         self._refusal: str | None = None
         self._login_not_before = now
+        self._unheard = 0
+        """Logins in a row of which the page said success, and the gateway nothing at all."""
 
     @property
     def is_usable(self) -> bool:
@@ -67,7 +69,7 @@ class SessionEvidence:
 
     def saw_status(self, status: SessionStatus, now: float) -> None:
         """``auth/status`` or ``ssodh/init`` has answered."""
-        self._slipped = False
+        self._slipped, self._unheard = False, 0
         judged = judge_status(status)
         if status.usable and not self._proven:
             judged = UNPROVEN
@@ -133,6 +135,7 @@ class SessionEvidence:
         outcome = result.outcome
         if outcome is LoginOutcome.SUBMITTED:
             self.history = self.history.ended()
+            self._unheard += 1
             self._spell = Spell(now, settled_at=now + cures.SETTLING)
         elif outcome is LoginOutcome.SECOND_FACTOR:
             reason = f"{_PAPER_NEEDS_NO_FACTOR} ({result.detail})"

@@ -31,6 +31,8 @@ from ib_platform.states import PodState
 _HANG_AFTER = 60.0
 _LOCKED_REST = 60.0
 _PING_PONG_FORGOTTEN = 600.0
+WELL_AFTER = 60.0
+"""A session that was usable for so many seconds is well; its next loss is another trouble."""
 
 
 class Action(StrEnum):
@@ -172,6 +174,13 @@ class SessionMachine(SessionEvidence):
             due = max(due, self.history.attempts[-1] + cures.LOGIN_IN_OUTAGE_EVERY)
         if at < due or now < self._login_not_before:
             return None
+        if self._unheard >= self._policy.failed_logins and self._outage(wall) is None:
+            reason = (
+                f"the login page has said success {self._unheard} times, and the gateway knows of "
+                "no login (401). See what IBKR wants by a login by hand"
+            )
+            self.history = self.history.locked(PodState.LOCKED, reason, at)
+            return None
         if not all(allowance.left(now) for allowance in self._logins):
             return None
         for allowance in self._logins:
@@ -194,6 +203,9 @@ class SessionMachine(SessionEvidence):
 
     def _is_well(self, now: float) -> None:
         self.history = self.history.succeeded()
+        if self._spell.initialised and now - self._state_since < WELL_AFTER:
+            # A session that comes and goes is one trouble: its cures are counted together.
+            return
         self._bad_since = now
         self._spell = Spell(now)
         if now - self._state_since >= _PING_PONG_FORGOTTEN:
@@ -202,6 +214,7 @@ class SessionMachine(SessionEvidence):
     def _alarm_at(self, now: float, wall: datetime) -> str | None:
         trouble = Trouble(
             bad_for=now - self._bad_since,
+            state_for=now - self._state_since,
             expected_until=self._outage(wall),
             blocked=self._blocked,
             refusal=self._refusal,

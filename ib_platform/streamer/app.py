@@ -37,6 +37,7 @@ from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.metrics import StreamerCollector
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.rolls import RollMemory, rolls_path
+from ib_platform.streamer.session_lock import lock_of
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.stamps import watch_clocks
 from ib_platform.streamer.subscriptions import Subscriptions
@@ -75,6 +76,7 @@ class Streamer:
         self._user = user
         self._limits = config.limits
         self._certificate = paths.certificate
+        self._login_record = paths.login_record
         self._spool = spool
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
@@ -187,6 +189,7 @@ class Streamer:
             with contextlib.suppress(SpoolError):
                 # Still full: it was said when that began.
                 self._state.journal.catch_up()
+            self._state.remind_of_session()
             self._rows.observed(self._state.health())
             await asyncio.sleep(_OBSERVE_EVERY)
 
@@ -198,7 +201,7 @@ class Streamer:
                 good = await self._connect_once()
             except GatewayCallError as error:
                 logger.warning("%s", error)
-                self._state.session_is(judge_failure(error.status, error.body))
+                self._state.session_is(self._judge(error))
             except LiveAccountError as error:
                 self._state.session_is(Judgement(PodState.REFUSED_LIVE, str(error)))
                 logger.critical("%s", error)
@@ -208,6 +211,12 @@ class Streamer:
                 self._state.session_is(Judgement(PodState.DOWN, str(error)))
             failures = 0 if good else failures + 1
             await self._pause(reconnect_pause(failures, random.random()))
+
+    def _judge(self, error: GatewayCallError) -> Judgement:
+        judgement = judge_failure(error.status, error.body)
+        if judgement.state is not PodState.DOWN:
+            return judgement
+        return lock_of(self._login_record, self._user.username) or judgement
 
     async def _connect_once(self) -> bool:
         """One session check and one connection; whether it was a usable one."""

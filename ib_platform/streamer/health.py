@@ -17,6 +17,8 @@ from ib_platform.streamer.stamps import HeartbeatWatch
 from ib_platform.streamer.tracker import Tracker
 from ib_platform.streamer.traffic import Traffic
 
+REMIND_EVERY = 12 * 3600.0
+
 
 class StreamerState:
     """Session, connection and counters of one run. ``received`` counts every stamped frame.
@@ -49,6 +51,7 @@ class StreamerState:
         self._watcher = watcher
         self._session = Judgement(PodState.STARTING, "the gateway has not been asked yet")
         self._judged = self._session
+        self._session_told_at = self.clocks.seconds()
         self.started_at = self._since = self.clocks.utc()
 
     @property
@@ -69,16 +72,27 @@ class StreamerState:
         changed = judgement.state is not self._session.state
         self._session = judgement
         if changed:
-            good = judgement.state is PodState.AUTHENTICATED
-            self.journal.event(
-                StreamEventKind.SESSION_CHANGED,
-                cause=None if good else cause_of(judgement.state),
-                connection=self.connections,
-                detail={"state": judgement.state.value, "reason": judgement.reason},
-            )
-            if not good:
-                # The servers forget what was subscribed, over an open websocket too.
-                self.tracker.disconnected()
+            self._tell_session(judgement)
+
+    def remind_of_session(self) -> None:
+        """Repeat the event of a session that is down and stays so, now and then: who explains the
+        gaps of a trade date looks back some days only."""
+        since = self.clocks.seconds() - self._session_told_at
+        if self._session.state is not PodState.AUTHENTICATED and since >= REMIND_EVERY:
+            self._tell_session(self._session)
+
+    def _tell_session(self, judgement: Judgement) -> None:
+        good = judgement.state is PodState.AUTHENTICATED
+        self._session_told_at = self.clocks.seconds()
+        self.journal.event(
+            StreamEventKind.SESSION_CHANGED,
+            cause=None if good else cause_of(judgement.state),
+            connection=self.connections,
+            detail={"state": judgement.state.value, "reason": judgement.reason},
+        )
+        if not good:
+            # The servers forget what was subscribed, over an open websocket too.
+            self.tracker.disconnected()
 
     def judge(self) -> Judgement:
         """State of the pod now; remembers since when it holds."""

@@ -17,16 +17,21 @@ from ib_platform.warehouse.spans import Span, difference, intersection, union
 RUN_END = "run_end"
 _OF_SILENCES = (Cause.NO_ENTITLEMENT, Cause.UNDECODABLE)
 """Causes that say more of a silent ladder than its silence does, the most telling first."""
-_OF_LOSSES = frozenset(
+_OF_SESSIONS = frozenset(
     {
         Cause.SESSION_LOST,
         Cause.COMPETING_LOGIN,
         Cause.MAINTENANCE,
         Cause.GATEWAY_DIED,
         Cause.RATE_LIMITED,
+        Cause.DISCONNECTED,
     }
 )
-"""Causes that say more of a connection that was lost without a word."""
+"""What events of a whole run say of its session; its clocks, say, explain no gap."""
+_OF_LADDERS = frozenset(
+    {Cause.NO_ENTITLEMENT, Cause.SILENT_LADDER, Cause.UNDECODABLE, Cause.RESUBSCRIBED}
+)
+_SAY_LITTLE = frozenset({Cause.DISCONNECTED, Cause.UNKNOWN})
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Spell:
 class Run:
     """One streamer run, over all its dates. ``stopped``: it said goodbye (``run_stopped``).
 
-    ``recovered``: a later run of the paper user found its spool, so it died.
+    ``first_at``, ``last_at``: of what is known of it. ``recovered``: a later run of the paper user
+    found its spool, so it died.
     """
 
     paper_user: str
@@ -223,51 +229,74 @@ def _cause_of_silence(silence: Span, evidence: Evidence) -> Cause:
 
 
 def _cause_of(hole: Span, evidence: Evidence) -> Cause:
+    """What kept the contract from being recorded for the longest time of the hole: it begins with
+    what ended the stream, and each word of the streamer, and its end, may change it."""
     before = [spell for spell in evidence.spells if spell.end <= hole.begin]
     if not before:
-        return _cause_at_start(hole, evidence)
+        return _longest(hole, _cause_at_start(hole, evidence), _changes(hole, evidence, True))
     last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
     if last.ended_by == RUN_END:
         run = next((run for run in evidence.runs if run.run_id == last.run_id), None)
-        return Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)
-    fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
-    cause = _known(last.cause, fallback)
-    return _found_out(hole, last, evidence) if cause is Cause.DISCONNECTED else cause
+        first = Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)
+    else:
+        fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
+        first = _known(last.cause, fallback)
+    return _longest(hole, first, _changes(hole, evidence, False))
 
 
-def _found_out(hole: Span, last: Spell, evidence: Evidence) -> Cause:
-    """Why a connection was lost, as the streamer learnt it before the next one: IBKR's servers
-    may take longer to answer than it waits before it writes down the end."""
-    named = (
-        _known(event.cause, Cause.UNKNOWN)
-        for event in evidence.causes
-        if event.paper_user == last.paper_user
-        and event.conid is None
-        and hole.begin < event.at <= hole.end
-    )
-    return next((cause for cause in named if cause in _OF_LOSSES), Cause.DISCONNECTED)
+def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> Cause:
+    """The cause that held for the longest time; of equals the first. That a connection is lost says
+    less than any reason for it, however short."""
+    held: dict[Cause, int] = {}
+    cause, since = first, hole.begin
+    for at, following in [*sorted(changes, key=lambda change: change[0]), (hole.end, first)]:
+        held[cause] = held.get(cause, 0) + at - since
+        cause, since = following, at
+    telling = {cause: length for cause, length in held.items() if cause not in _SAY_LITTLE}
+    choice = telling or held
+    return max(choice, key=lambda cause: choice[cause])
+
+
+def _changes(hole: Span, evidence: Evidence, never_came: bool) -> list[tuple[int, Cause]]:
+    """What was learnt inside the hole about the session, and about the ladder itself where none
+    ever came; and the ends of runs."""
+    paper_user, conids = evidence.paper_user, evidence.conids()
+    changes = []
+    for event in evidence.causes:
+        cause = _known(event.cause, Cause.UNKNOWN)
+        of_session = event.conid is None and cause in _OF_SESSIONS
+        of_ladder = never_came and event.conid in conids and cause in _OF_LADDERS
+        if event.paper_user == paper_user and (of_session or of_ladder):
+            changes.append((event.at, cause))
+    for run in evidence.runs:
+        ended = _cause_after_run(run, evidence)
+        if run.paper_user == paper_user and ended is not Cause.UNKNOWN:
+            changes.append((run.last_at, ended))
+    return [(at, cause) for at, cause in changes if hole.begin <= at < hole.end]
 
 
 def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
-    earlier = [
-        run
-        for run in evidence.runs
-        if run.paper_user == evidence.paper_user and run.first_at <= hole.begin
-    ]
+    """How a hole begins that no spell of the date precedes. A run that began inside of it explains
+    it if it was there, in vain, for most of it: for a pod that was launched late, its lateness is
+    the cause."""
+    own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
+    earlier = [run for run in own if run.first_at <= hole.begin]
     if not earlier:
-        return Cause.NOT_ASSIGNED
+        in_vain = any(run.first_at <= (hole.begin + hole.end) // 2 for run in own)
+        return Cause.UNKNOWN if in_vain else Cause.NOT_ASSIGNED
     newest = max(earlier, key=lambda run: (run.first_at, run.run_id))
     if newest.last_at <= hole.begin:
         return _cause_after_run(newest, evidence)
     conids = evidence.conids()
-    named = [
-        event
+    known = [
+        (event.at, cause)
         for event in evidence.causes
-        if event.paper_user == evidence.paper_user
-        and event.at < hole.end
+        if (cause := _known(event.cause, Cause.UNKNOWN)) in _OF_SESSIONS | _OF_LADDERS
+        and event.paper_user == evidence.paper_user
+        and event.at < hole.begin
         and (event.conid is None or event.conid in conids)
     ]
-    return _known(named[-1].cause, Cause.UNKNOWN) if named else Cause.UNKNOWN
+    return max(known, key=lambda one: one[0])[1] if known else Cause.UNKNOWN
 
 
 def _cause_after_run(run: Run, evidence: Evidence) -> Cause:

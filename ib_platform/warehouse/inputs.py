@@ -46,9 +46,12 @@ class PodCounts:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Everything but frames. ``doubts``: run and span in which its stamps are not to be trusted."""
+    """Everything but frames. ``runs``: those with frames, as far as these go. ``told``: all of
+    them, as far as their events go too: a run that never got in has no frame. ``doubts``: run and
+    span in which its stamps are not to be trusted."""
 
     runs: list[Run]
+    told: list[Run]
     pods: dict[str, PodCounts]
     causes: list[NamedCause]
     losses: list[Loss]
@@ -62,6 +65,12 @@ class Surroundings:
         """Instant of the newest frame of any run."""
         return max((run.last_at for run in self.runs), default=None)
 
+    def mute_until(self, paper_user: str | None) -> int | None:
+        """The last word of a run of ``paper_user`` that has no frame, None where there is none."""
+        with_frames = {run.run_id for run in self.runs}
+        mute = [run for run in self.told if run.run_id not in with_frames]
+        return max((run.last_at for run in mute if run.paper_user == paper_user), default=None)
+
 
 def read_surroundings(build: Build, date_end: int) -> Surroundings:
     """Read them. ``date_end``: end of the trade date, in nanoseconds."""
@@ -69,8 +78,10 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
     rows = build.rows("runs")
     totals = _totals(events)
     generations, calendars = _assignments(build, date_end)
+    runs = [_run(row, events) for row in rows]
     return Surroundings(
-        runs=[_run(row, events) for row in rows],
+        runs=runs,
+        told=_told(runs, events),
         pods=_pods(rows, totals, _lost_frames(events, build.trade_date)),
         causes=[
             NamedCause(row["at"], row["paper_user"], row["conid"], row["cause"])
@@ -87,6 +98,18 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
         calendars=calendars,
         conids=_conids(build, date_end),
     )
+
+
+def _told(runs: Sequence[Run], events: Sequence[dict[str, Any]]) -> list[Run]:
+    """``runs`` and those that have events only, each from its first to its last sign of life."""
+    known = {run.run_id: run for run in runs}
+    for event in events:
+        run_id, at = event["run_id"], event["at"]
+        if (run := known.get(run_id)) is None:
+            row = {"paper_user": event["paper_user"], "run_id": run_id}
+            run = _run(row | {"first_at": at, "last_at": at}, events)
+        known[run_id] = replace(run, first_at=min(run.first_at, at), last_at=max(run.last_at, at))
+    return list(known.values())
 
 
 def _run(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> Run:

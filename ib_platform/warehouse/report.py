@@ -100,7 +100,7 @@ def contract_rows(
             paper_user=_paper_user(contract, around, counts.get(conid)),
             spells=[spell for spell in spells if spell.conid == conid],
             silences=[silence for silence in silences if silence.conid == conid],
-            runs=around.runs,
+            runs=around.told,
             causes=around.causes,
             silent_after=silent_after,
             losses=around.losses,
@@ -148,7 +148,10 @@ def data_known_until(
     """
     if not span.is_open:
         return span.end
-    newest = around.newest
+    newest, mute = around.newest, around.mute_until(evidence.paper_user)
+    if mute is not None and (newest is None or newest < mute):
+        # A run that has never got in: nothing has come until its last word.
+        return mute
     if newest is None:
         return span.begin
     own = [run for run in around.runs if run.paper_user == evidence.paper_user]

@@ -2,13 +2,12 @@
 
 The simulator and the gateway supervisor run in this process, so that faults can be begun at a known
 instant; the streamer is a process of its own; ClickHouse is real. The login goes over HTTP, as the
-page's script does it: a browser is tested elsewhere.
+page's script does it, unless the browser is the subject.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
@@ -18,8 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ib_platform.config import ClickHouse, PaperUser, PlatformConfig
-from ib_platform.gateway.program import ProgramCommand
-from ib_platform.gateway.supervisor import Supervisor
 from ib_platform.health import ContractHealth, GatewayHealth, StreamerHealth
 from ib_platform.ibkr.certificate import ensure_certificate
 from ib_platform.ibkr.pacing import Pace
@@ -42,6 +39,7 @@ from ib_platform.warehouse.assignments import write_assignment
 from ib_platform.warehouse.compact import build_open_date
 from ib_platform.warehouse.connect import connect
 from ib_platform_tests.failures.page_login import PageLogin
+from ib_platform_tests.failures.supervision import Supervision, with_credentials
 from ib_platform_tests.pod_processes import PodProcess, health_of, running, write_config
 from ib_platform_tests.simulator.client import client_of
 from ib_platform_tests.simulator.counting_pacing import CountingPacing
@@ -88,13 +86,18 @@ class Bench:
     streamer: PodProcess
     warehouse: ClickHouse
     requests: CountingPacing
+    supervision: Supervision
 
     @property
     def world(self) -> World:
         return self.face.world
 
     def inject(
-        self, kind: FaultKind, seconds: float | None, symbol: str | None, **parameters: Value
+        self,
+        kind: FaultKind,
+        seconds: float | None = None,
+        symbol: str | None = None,
+        **parameters: Value,
     ) -> Fault:
         """Begin a fault now."""
         return self.world.faults.begin(
@@ -153,9 +156,10 @@ class Bench:
         """Stop the streamer in order; what the supervisor said last, and what the record says."""
         health = await asyncio.to_thread(self.gateway)
         await self.stop_streamer()
-        return health, await asyncio.to_thread(self._events), await asyncio.to_thread(self._gaps)
+        return health, await asyncio.to_thread(self.recorded), await asyncio.to_thread(self._gaps)
 
-    def _events(self) -> list[Event]:
+    def recorded(self) -> list[Event]:
+        """The events in the database, in order; those of the last moment may still be missing."""
         rows = query(
             self.warehouse,
             "SELECT kind, cause, contract, detail FROM stream_events FINAL ORDER BY at, event_no",
@@ -192,17 +196,18 @@ async def pod_bench(
     behaviour: Behaviour = TRADED,
     *,
     who_logs_in: Mapping[str, Any] | None = None,
+    browser: bool = False,
     **overrides: Any,
 ) -> AsyncIterator[Bench]:
     """A pod that has just been started. ``who_logs_in``: what is different about the simulated
-    user from what the configuration says."""
-    limits = {"start_budget": 600, "silent_after": 20, "heartbeat_timeout": 12}
+    user from what the configuration says. ``browser``: a real one logs in."""
+    limits = {"start_budget": 7200, "silent_after": 20, "heartbeat_timeout": 12}
     sections: dict[str, Any] = {
         "clickhouse": warehouse.model_dump(),
         "limits": limits | overrides.pop("limits", {}),
         "gateway": {"pacing": {"penalty_pause": 12}} | overrides.pop("gateway", {}),
     }
-    config = make_config(folder, **sections, **overrides)
+    config = with_credentials(make_config(folder, **sections, **overrides), folder)
     user, paths = config.paper_user("alpha"), PodPaths(folder, "alpha")
     ensure_certificate(paths.certificate, paths.private_key)
     with closing(connect(warehouse)) as rebalance:
@@ -229,19 +234,16 @@ async def pod_bench(
         GatewayClient(user.gateway_port, tls, pace=pace) as client,
     ):
         login = PageLogin(page, simulated, True if behaviour.login_page.toggle else None)
-        # The gateway stands here already: what the supervisor runs only has to live.
-        program = ProgramCommand((sys.executable, "-c", "import time; time.sleep(86400)"))
-        supervisor = Supervisor(config, user, program, client, login)
-        supervising = asyncio.create_task(supervisor.run())
+        supervision = Supervision(config, client, None if browser else login)
+        supervision.start()
         watch = FaultWatch(face.world, [GatewayPort(listener, user.username)])
         watching = asyncio.create_task(watch.run())
         try:
             with running("stream", write_config(config, folder)) as streamer:
-                yield Bench(config, user, face, login, streamer, warehouse, requests)
+                yield Bench(config, user, face, login, streamer, warehouse, requests, supervision)
         finally:
             watching.cancel()
-            supervisor.ask_to_stop()
-            await supervising
+            await supervision.stop()
 
 
 def _answers(bench: Bench) -> bool:

@@ -1,4 +1,4 @@
-"""A login over HTTP, as the page's script does it: for tests whose subject is no browser."""
+"""A login over HTTP, where the browser is not the subject of a test."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The failures that a pod survives, as data: tests play each one, docs/failures.md lists them.
+"""Failures of sessions and gateways, as data: tests play each one, docs/failures.md lists them.
 
-Rows are those of the table of failure modes in the notes on IBKR's Web API (section 5).
+Rows are those of the table of failure modes in the notes on IBKR's Web API (section 5). Failures of
+streams are in ``table_of_streams``, those that only a person ends in ``table_of_logins``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from ib_platform.states import Cause, ContractState, PodState, StreamEventKind
 @dataclass(frozen=True)
 class Failure:
     """One failure. ``state``: who tells what (the gateway's supervisor, the streamer, or the
-    contract CL in it). ``noticed``: seconds until that state is told, at most. ``lasts``: seconds
-    of the fault; ``back``: seconds from its end until everything is live again, at most.
-    ``cured_by``: in words. ``event`` and ``gap``: what the record says; None where nothing is lost.
+    contract CL in it), and ``says``: a part of the reason that stands beside it. ``noticed``:
+    seconds until that state is told, at most; None: nothing is lost, so nothing is to be noticed.
+    ``lasts``: seconds of the fault; None: until its state is told, where it is none of an instant.
+    ``together``: what happens with it. ``back``: seconds from its end until everything is live
+    again, at most. ``cured_by``: in words. ``event`` and ``gap``: what the record says; None where
+    nothing is lost. ``symbol``: it concerns this contract only, and the others lose nothing.
+    ``limits``: of the configuration. ``slow``: played in ``make test-long`` only, since other tests
+    have the most of it.
     """
 
     row: str
@@ -25,15 +31,19 @@ class Failure:
     fault: FaultKind
     state: PodState | ContractState
     told_by: str
-    noticed: float
+    noticed: float | None
     lasts: float | None
     back: float
     cured_by: str
-    event: tuple[StreamEventKind, Cause | None]
+    event: tuple[StreamEventKind, Cause] | None
     gap: Cause | None
     parameters: Mapping[str, Value] = field(default_factory=dict)
     cures: frozenset[str] = frozenset()
     symbol: str | None = None
+    says: str = ""
+    together: tuple[FaultKind, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    slow: bool = False
 
     @property
     def name(self) -> str:
@@ -101,6 +111,24 @@ OF_SESSIONS = (
         parameters={"stays": 12.0},
         cures=frozenset({"initialise"}),
     ),
+    Failure(
+        row="8",
+        what="after a login, 400 `no bridge` for every call of /iserver",
+        fault=FaultKind.NO_BRIDGE,
+        together=(FaultKind.LOGIN_LOST,),
+        state=PodState.SSO_ONLY,
+        told_by="gateway",
+        says="has not said yet whether the login is paper",
+        noticed=45,
+        lasts=None,
+        back=60,
+        cured_by="the proof that the login is paper is asked for again every second; no ladder "
+        "is requested before it",
+        event=(_CHANGED, Cause.SESSION_LOST),
+        gap=Cause.SESSION_LOST,
+        cures=frozenset({"log_in"}),
+        slow=True,
+    ),
 )
 
 OF_GATEWAYS = (
@@ -124,11 +152,11 @@ OF_GATEWAYS = (
         state=PodState.DOWN,
         told_by="gateway",
         noticed=40,
-        lasts=30,
+        lasts=45,
         back=60,
         cured_by="after 60 s a restart of the program, bounded; here it answers again before",
         event=(_GONE, Cause.DISCONNECTED),
-        gap=Cause.DISCONNECTED,
+        gap=Cause.GATEWAY_DIED,
     ),
     Failure(
         row="4",
@@ -140,7 +168,7 @@ OF_GATEWAYS = (
         lasts=12,
         back=45,
         cured_by="conf.yaml is ours and allows 127.0.0.1; the reason names ips.allow",
-        event=(_CHANGED, None),
+        event=None,
         gap=None,
     ),
     Failure(
@@ -167,7 +195,7 @@ OF_GATEWAYS = (
         lasts=None,
         back=60,
         cured_by="no request of either program for the pause, then one tickle; the websocket stays",
-        event=(_CHANGED, None),
+        event=None,
         gap=None,
     ),
 )

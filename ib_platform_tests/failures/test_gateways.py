@@ -9,16 +9,16 @@ import pytest
 from ib_platform.config import ClickHouse
 from ib_platform_tests.failures.bench import failure_bench
 from ib_platform_tests.failures.document import note
-from ib_platform_tests.failures.play import play
+from ib_platform_tests.failures.play import cases, play
 from ib_platform_tests.failures.table import OF_GATEWAYS, Failure
 from ib_platform_tests.figures import Figures
 
 
-@pytest.mark.parametrize("failure", OF_GATEWAYS, ids=lambda failure: failure.name)
+@pytest.mark.parametrize("failure", cases(OF_GATEWAYS))
 async def test_failure(
     failure: Failure, tmp_path: Path, warehouse: ClickHouse, figures: Figures
 ) -> None:
     async with failure_bench(tmp_path, warehouse) as bench:
         played = await play(bench, failure)
     figures(f"{failure.what}: {played}")
-    note(failure, str(played))
+    note(failure.name, str(played))

@@ -71,6 +71,7 @@ def test_a_gateway_that_does_not_let_us_in_is_diagnosed_by_its_words(status: int
     [
         (PodState.DOWN, Cause.GATEWAY_DIED),
         (PodState.NO_SSO, Cause.SESSION_LOST),
+        (PodState.LOCKED, Cause.SESSION_LOST),
         (PodState.SSO_ONLY, Cause.SESSION_LOST),
         (PodState.COMPETING, Cause.COMPETING_LOGIN),
         (PodState.PENALTY, Cause.RATE_LIMITED),

@@ -515,3 +515,37 @@ def test_every_state_but_a_lock_has_an_exit(phases: list[tuple[Answer, float]]) 
         assert world.machine.alarm is not None
     else:
         assert world.machine.judgement.state is PodState.AUTHENTICATED
+
+
+def test_a_session_that_comes_and_goes_is_one_trouble() -> None:
+    """Usable for one look after each ssodh/init, then not again: its cures are bounded together."""
+    world = _well()
+    usable = False
+    while world.now < 6 * HOUR:
+        step = world.machine.next_step(world.now, world.wall)
+        if step.action is Action.REST:
+            world.now += step.seconds
+            continue
+        world.steps.append((world.now, step.action))
+        world.now += 0.1
+        if step.action is Action.INITIALISE:
+            usable = True
+        status = WELL if usable else CONNECTED_ONLY
+        world._answer(step.action, Answer(status=status))
+        if step.action is Action.LOOK:
+            usable = False
+    assert len(world.times(Action.INITIALISE)) < 400, "once a minute at most, in the long run"
+    assert world.times(Action.REAUTHENTICATE)
+    assert world.times(Action.RESTART_PROGRAM)
+    while world.machine.judgement.state is PodState.AUTHENTICATED:
+        world.step(Answer(status=CONNECTED_ONLY))
+    world.step(Answer(status=CONNECTED_ONLY))
+    assert world.machine.alarm is not None
+
+
+def test_a_page_that_says_success_for_nothing_is_not_believed_for_ever() -> None:
+    world = _well()
+    world.run(NO_SSO, 3 * DAY)
+    assert len(world.times(Action.LOG_IN)) == SessionPolicy().failed_logins
+    assert world.machine.judgement.state is PodState.LOCKED
+    assert "has said success 3 times" in world.machine.judgement.reason

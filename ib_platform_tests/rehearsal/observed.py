@@ -16,6 +16,7 @@ from ib_platform_tests.rehearsal.week import Rehearsal, Trouble
 
 LOOK_EVERY = 5.0
 DAY = timedelta(days=1)
+SLACK = timedelta(seconds=45)
 
 
 class Gap(NamedTuple):
@@ -27,10 +28,13 @@ class Gap(NamedTuple):
     end: datetime
 
     def explained_by(self, troubles: list[Trouble]) -> Trouble | None:
-        """The trouble whose cause it has and in whose time it lies, or None."""
+        """The trouble whose cause it has, and whose time from beginning to end (and a little) it
+        takes; None where there is none. ``SLACK``: the frames of a ladder lie so far apart."""
         for trouble in troubles:
             latest = trouble.end + timedelta(seconds=trouble.back)
-            if self.cause in trouble.causes and trouble.begin <= self.end and self.begin <= latest:
+            begins = trouble.begin - SLACK <= self.begin <= trouble.begin + SLACK
+            ends = trouble.end - SLACK <= self.end <= latest
+            if self.cause in trouble.causes and begins and ends:
                 return trouble
         return None
 

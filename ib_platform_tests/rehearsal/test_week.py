@@ -78,7 +78,8 @@ async def _rehearse(config: PlatformConfig, rehearsal: Rehearsal) -> tuple[Virtu
         await seen.watch(pod, rehearsal.end)
         for job in jobs:
             job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        for ended in await asyncio.gather(*jobs, return_exceptions=True):
+            assert ended is None or isinstance(ended, asyncio.CancelledError), ended
     return pod, seen
 
 
@@ -116,6 +117,9 @@ def test_the_pod_is_back_after_each_trouble_and_the_record_says_why_it_was_away(
     assert pod.machine.alarm is None
     frames = pod.streamer.state.received
     assert (pod.spool.frames_written, pod.loader.stored) == (frames, frames)
+    stored = client.query("SELECT count(), uniqExact(run_id, seq) FROM frames").result_rows
+    assert [tuple(row) for row in stored] == [(frames, frames)]
+    assert pod.world.faults.begun > 10, "and single calls fail all the time"
     _check_gaps(rehearsal, gaps)
     for span in rehearsal.undisturbed_closures:
         assert heartbeats(client, span) > 100

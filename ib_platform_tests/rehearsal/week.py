@@ -79,14 +79,20 @@ def _rival(day: int, clock: str) -> Trouble:
 
 _LOST = frozenset({"session_lost", "maintenance"})
 RESETS = tuple(
-    Trouble("reset", _at(day, "00:00:00"), RESET_SECONDS, 720.0, _LOST) for day in range(9, 16)
+    Trouble("reset", _at(day, "00:00:00"), RESET_SECONDS, 720.0, _LOST)
+    for day in (9, 10, 11, 13, 14, 15)
 )
+NO_LOGIN = Trouble("no login", _at(12, "00:00:00"), 3000.0, 1500.0, _LOST, FaultKind.LOGIN_FAILS)
+"""A reset after which the login page says `failed` for fifty minutes: four tries, the limit of
+an hour, are spent by then."""
 OUTAGE = Trouble(
     "503 hour", _at(11, "14:00:00"), 3600.0, 90.0, frozenset({"maintenance"}), FaultKind.MAINTENANCE
 )
 RIVALS = (_rival(9, "10:00:00"), _rival(11, "15:45:00"), _rival(12, "09:30:00"))
 WEEKEND = Trouble("weekend", _at(14, "18:00:00"), 3 * 3600.0, 720.0, frozenset())
-TROUBLES = tuple(sorted((*RESETS, OUTAGE, *RIVALS, WEEKEND), key=lambda trouble: trouble.begin))
+TROUBLES = tuple(
+    sorted((*RESETS, NO_LOGIN, OUTAGE, *RIVALS, WEEKEND), key=lambda trouble: trouble.begin)
+)
 
 
 @dataclass(frozen=True)
@@ -102,17 +108,22 @@ class Rehearsal:
 
     @property
     def undisturbed_closures(self) -> list[tuple[datetime, datetime]]:
-        """Spans in which the market is closed and nothing else is wrong: the daily breaks, and from
-        Friday's close to midnight."""
+        """Spans in which the market is closed and nothing else is wrong: the daily breaks, and the
+        weekend but for its two resets and its maintenance."""
         breaks = [(_at(day, "17:00:00"), _at(day, "18:00:00")) for day in range(9, 13)]
-        weekend = (_at(13, "17:00:00"), _at(13, "23:59:00"))
-        return [span for span in (*breaks, weekend) if self.begin < span[0] < self.end]
+        weekend = [
+            (_at(13, "17:00:00"), _at(13, "23:59:00")),
+            (_at(14, "00:30:00"), _at(14, "17:59:00")),
+            (_at(14, "21:30:00"), _at(14, "23:59:00")),
+            (_at(15, "00:30:00"), _at(15, "17:29:00")),
+        ]
+        return [span for span in (*breaks, *weekend) if self.begin < span[0] < self.end]
 
 
 WEEK = Rehearsal(_at(8, "17:30:00"), _at(15, "17:30:00"))
 """From half an hour before the market opens on a Sunday to the next."""
-WEDNESDAY = Rehearsal(_at(11, "13:45:00"), _at(12, "00:30:00"))
-"""The outage, a rival, the daily break and a reset."""
+WEDNESDAY = Rehearsal(_at(11, "13:45:00"), _at(12, "01:15:00"))
+"""The outage, a rival, the daily break, and a reset after which nobody can log in for a while."""
 
 
 async def make_trouble(pod: VirtualPod, rehearsal: Rehearsal) -> None:

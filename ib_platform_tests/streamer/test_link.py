@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse, Limits
 from ib_platform.errors import SpoolError
 from ib_platform.health import FrameCounts, LoaderHealth, StreamerHealth
@@ -306,3 +307,23 @@ def test_the_row_writer_survives_an_error_that_nobody_expected(
     broken = False
     wait_until(lambda: query(warehouse, "SELECT 1 FROM heartbeats"), "a heartbeat")
     rows.stop()
+
+
+def test_a_session_that_stays_down_is_told_again_now_and_then(spool: Spool, tmp_path: Path) -> None:
+    """Gaps of a date are explained by what was told some days before it at most."""
+    now = 10**9
+    clocks = Clocks(lambda: now, lambda: now)
+    settings = ClickHouse(port=free_port())
+    watcher = AssignmentWatcher(settings, PodPaths(tmp_path, "alpha"))
+    loader = Loader(spool, settings, Limits())
+    state = StreamerState(spool, loader, watcher, Tracker(30), clocks)
+    state.session_is(Judgement(PodState.LOCKED, "three logins were refused"))
+    for _ in range(48):
+        now += 3600 * 10**9
+        state.remind_of_session()
+    state.session_is(Judgement(PodState.AUTHENTICATED, "again"))
+    for _ in range(48):
+        now += 3600 * 10**9
+        state.remind_of_session()
+    told = [e.cause for e in events_of(make_config(tmp_path))]
+    assert told == [Cause.SESSION_LOST] * 5 + [None]

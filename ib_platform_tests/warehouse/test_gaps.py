@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,61 @@ def test_what_is_learnt_later_explains_a_connection_that_was_lost_without_a_word
     assert (gap.begin, gap.end, gap.cause) == (10, 20, cause)
 
 
+HOUR = 3600
+DIED = Run("alpha", "r", 0, 12, recovered=True)
+
+
+@pytest.mark.parametrize(
+    ("ended", "runs", "events", "cause"),
+    [
+        # A gateway that died for a moment, and then a login that is refused for hours.
+        ("gateway_died", [], [(19, "session_lost")], Cause.SESSION_LOST),
+        # Reconnected, killed soon after, dead for hours; the next run waits a moment.
+        ("disconnected", [DIED], [(2 * HOUR, "session_lost")], Cause.STREAMER_DIED),
+        # A clean stop soon after a disconnection.
+        ("disconnected", [replace(DIED, stopped=True)], [], Cause.NOT_ASSIGNED),
+        # Maintenance for an hour that begins with a gateway that does not answer.
+        ("disconnected", [], [(11, "gateway_died"), (60, "maintenance")], Cause.MAINTENANCE),
+        # Clocks explain no gap.
+        ("session_lost", [], [(11, "clock_step"), (12, "late_stamps")], Cause.SESSION_LOST),
+    ],
+)
+def test_the_cause_is_what_held_the_longest(
+    ended: str, runs: list[Run], events: list[tuple[int, str]], cause: Cause
+) -> None:
+    spells = [
+        spell(0, 10, ended_by="disconnected", cause=ended),
+        spell(2 * HOUR + 10, 3 * HOUR, run="s"),
+    ]
+    later = Run("alpha", "s", 2 * HOUR, 3 * HOUR)
+    causes = [NamedCause(at, "alpha", None, said) for at, said in events]
+    (gap,) = find_gaps(
+        [Span(0, 3 * HOUR)], evidence(spells, [*runs, later], causes=causes, silent_after=10**9)
+    )
+    assert (gap.begin, gap.end, gap.cause) == (10, 2 * HOUR + 10, cause)
+
+
+@pytest.mark.parametrize(
+    ("events", "cause"),
+    [
+        # Learnt on the date before, and it lasts; asking for the ladder again is no cause.
+        ([(-50, "disconnected", None), (-40, "maintenance", None)], Cause.MAINTENANCE),
+        ([(-40, "maintenance", None), (89, "disconnected", 1)], Cause.MAINTENANCE),
+        ([(-40, "session_lost", None), (5, "clock_step", None)], Cause.SESSION_LOST),
+        ([(20, "no_entitlement", 1)], Cause.NO_ENTITLEMENT),
+        ([(20, "no_entitlement", 2)], Cause.UNKNOWN),
+        ([], Cause.UNKNOWN),
+    ],
+)
+def test_a_hole_at_the_border_of_a_date_goes_on_with_its_cause(
+    events: list[tuple[int, str, int | None]], cause: Cause
+) -> None:
+    runs = [Run("alpha", "r", -100, 200)]
+    causes = [NamedCause(at, "alpha", conid, said) for at, said, conid in events]
+    gaps = find_gaps([Span(0, 200)], evidence([spell(90, 200)], runs, causes=causes))
+    assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [(0, 90, cause)]
+
+
 def test_lost_frames_are_a_gap_of_their_own_cause() -> None:
     losses = [Loss("r", 10, 15, "disk_full"), Loss("r", 20, 25, "spool_damaged")]
     gaps = find_gaps([Span(0, 40)], evidence([spell(0, 30)], losses=losses))
@@ -195,6 +251,21 @@ def test_a_ladder_that_never_came_has_the_cause_that_was_found() -> None:
 def test_before_the_first_run_nobody_was_assigned() -> None:
     (gap,) = find_gaps([Span(0, 20)], evidence([spell(10, 20)], [Run("alpha", "r", 9, 20)]))
     assert gap.cause is Cause.NOT_ASSIGNED
+
+
+@pytest.mark.parametrize(("first_at", "cause"), [(3, Cause.SESSION_LOST), (15, Cause.NOT_ASSIGNED)])
+def test_a_run_that_never_got_in_explains_most_of_a_hole_or_nothing(
+    first_at: int, cause: Cause
+) -> None:
+    """A pod that was launched late is late; one that could not log in says why."""
+    causes = [
+        NamedCause(first_at, "alpha", None, "gateway_died"),
+        NamedCause(first_at + 1, "alpha", None, "session_lost"),
+        NamedCause(first_at + 1, "beta", None, "maintenance"),
+    ]
+    runs = [Run("alpha", "r", first_at, 20)]
+    (gap,) = find_gaps([Span(0, 20)], evidence([], runs, causes=causes))
+    assert (gap.begin, gap.end, gap.cause) == (0, 20, cause)
 
 
 def test_a_run_that_died_before_the_date_explains_its_beginning() -> None:

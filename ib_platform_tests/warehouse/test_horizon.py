@@ -19,8 +19,10 @@ OTHER = Run("beta", "beta-1", 10 * SECOND, 105 * SECOND)
 SPELL = Spell(7, "alpha", "alpha-1", 1, 11 * SECOND, 99 * SECOND, 99 * SECOND, "run_end", None)
 
 
-def until(span: DateSpan, runs: list[Run], spells: list[Spell]) -> int:
-    around = Surroundings(runs, {}, [], [], [], [], {}, {})
+def until(
+    span: DateSpan, runs: list[Run], spells: list[Spell], mute: list[Run] | None = None
+) -> int:
+    around = Surroundings(runs, [*runs, *(mute or [])], {}, [], [], [], [], {}, {})
     evidence = Evidence("alpha", spells, [], runs, [], 30 * SECOND)
     return data_known_until(evidence, span, around, Thresholds()) // SECOND
 
@@ -45,3 +47,11 @@ def test_a_run_that_ended_or_fell_silent_is_missed_until_the_newest_frame(run: R
 def test_a_closed_date_is_judged_to_its_end_and_an_empty_one_not_at_all() -> None:
     assert until(replace(SPAN, is_open=False), [MINE], [SPELL]) == 86_400
     assert until(SPAN, [], []) == 0
+
+
+def test_a_run_without_a_frame_is_missed_until_its_last_word() -> None:
+    mute = Run("alpha", "alpha-2", 110 * SECOND, 130 * SECOND)
+    assert until(SPAN, [], [], [mute]) == 130
+    assert until(SPAN, [MINE, OTHER], [SPELL], [mute]) == 130
+    assert until(SPAN, [OTHER], [], [replace(mute, last_at=50 * SECOND)]) == 105
+    assert until(SPAN, [OTHER], [], [replace(mute, paper_user="beta")]) == 105
