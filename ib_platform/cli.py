@@ -154,8 +154,12 @@ def unlock(config_file: Path | None, paper_user: str) -> None:
     """
     from ib_platform.config import find_config
     from ib_platform.fleet.local import LocalRuntime
+    from ib_platform.fleet.probe import unlocked_state
 
     config, file = load_config(config_file), find_config(config_file)
+    if (state := unlocked_state(config, paper_user)) is not None:
+        click.echo(f"pod {paper_user} is not locked ({state.value}): nothing was done")
+        return
     LocalRuntime(config, file).unlock(paper_user)
     click.echo(f"pod {paper_user} has another unlock token and was started again")
 

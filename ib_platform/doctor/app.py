@@ -49,17 +49,17 @@ def diagnose(config_file: Path | None, ntp_server: str = NTP_SERVER) -> list[Fin
         return [problem(CONFIGURATION, str(error), "Correct the file; nothing can start with it.")]
     names = ", ".join(user.name for user in config.paper_users)
     loaded = ok(CONFIGURATION, f"{find_config(config_file)} is valid; paper users {names}")
-    return [loaded, *findings_of(_checks(ntp_server), config)]
+    return [loaded, *findings_of(_checks(ntp_server, find_config(config_file)), config)]
 
 
-def _checks(ntp_server: str) -> list[tuple[str, Check[PlatformConfig]]]:
+def _checks(ntp_server: str, file: Path) -> list[tuple[str, Check[PlatformConfig]]]:
     return [
         (CONTRACTS, check_contracts),
         (REQUESTS, check_requests),
         (CREDENTIALS, check_credentials),
         (JAVA, check_java),
         (CHROMIUM, check_browser),
-        (PORTS, check_ports),
+        (PORTS, partial(check_ports, file=file)),
         (STATE_DIR, check_state_dir),
         (DISK, check_disk),
         (MEMORY, check_memory),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -24,11 +25,14 @@ class _Need:
     port: int
     key: str
     paper_user: str | None
+    config: Path | None = None
 
 
-def check_ports(config: PlatformConfig) -> Iterator[Finding]:
-    """Each port of the pods and of the embedded ClickHouse."""
-    needs = _needs(config)
+def check_ports(config: PlatformConfig, file: Path | None = None) -> Iterator[Finding]:
+    """Each port of the pods and of the embedded ClickHouse. ``file``: where the configuration was
+    read from; a process with another one is not ours."""
+    resolved = None if file is None else file.resolve()
+    needs = [replace(need, config=resolved) for need in _needs(config)]
     by_port: dict[int, list[str]] = {}
     for need in needs:
         by_port.setdefault(need.port, []).append(need.key)
@@ -76,7 +80,7 @@ def _holder(need: _Need) -> Finding:
             f"Find it as root with `ss -ltnp 'sport = :{need.port}'`, or change the port.",
         )
     who = f"pid {process.pid} ({_name(process)})"
-    if any(_is_ours(each, need.paper_user) for each in _with_parents(process)):
+    if any(_is_ours(each, need) for each in _with_parents(process)):
         return ok(PORTS, f"{where} is held by {who}, which belongs to this platform")
     return problem(
         PORTS,
@@ -114,12 +118,17 @@ def _with_parents(process: psutil.Process) -> list[psutil.Process]:
         return [process]
 
 
-def _is_ours(process: psutil.Process, paper_user: str | None) -> bool:
+def _is_ours(process: psutil.Process, need: _Need) -> bool:
+    """Whether it is a process of this platform, for this paper user, with this configuration.
+    Another installation's pod on the same port keeps ours from starting."""
     try:
-        words = process.cmdline()
+        words, folder = process.cmdline(), Path(process.cwd())
     except psutil.Error:
+        return False
+    configs = [folder / file for word, file in pairwise(words) if word == "--config"]
+    if need.config is not None and configs and need.config not in {c.resolve() for c in configs}:
         return False
     named = any(
         part in Path(word).parts or part in word.split(".") for word in words for part in _OURS
     )
-    return named and (paper_user is None or paper_user in words)
+    return named and (need.paper_user is None or need.paper_user in words)

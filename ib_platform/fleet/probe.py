@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import msgspec
 
-from ib_platform.config import PaperUser
+from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.fleet.pods import ContainerState
 from ib_platform.health import GatewayHealth, StreamerHealth
+from ib_platform.states import PodState
 
 HealthT = TypeVar("HealthT", GatewayHealth, StreamerHealth)
 _REQUEST = b"GET /status HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
@@ -60,6 +61,18 @@ def health_of(
             f"not by pid {state.pid} of {user.name}"
         )
     return answer
+
+
+def unlocked_state(config: PlatformConfig, paper_user: str) -> PodState | None:
+    """The state that the gateway supervisor of a pod tells, if it answers and is not locked.
+
+    Raises ConfigurationError for an unknown paper user.
+    """
+    port = config.paper_user(paper_user).gateway_health_port
+    health = ask_health(port, GatewayHealth, config.limits.health_timeout)
+    if isinstance(health, str) or health.state in (PodState.LOCKED, PodState.REFUSED_LIVE):
+        return None
+    return health.state
 
 
 def _exchange(port: int, deadline: float) -> bytes:

@@ -14,6 +14,8 @@ from ib_platform.states import PodState
 STUCK_AFTER = 900.0
 """Seconds without a usable session after which there is an alarm, whatever the state."""
 DOWN_AFTER = 60.0
+LOGIN_SOON = 90.0
+"""A login that is due within so many seconds needs nobody's attention."""
 _NOBODY = (PodState.DOWN, PodState.STARTING)
 _LOCKED_STATES = (PodState.LOCKED, PodState.REFUSED_LIVE)
 ONLY_LOGGED_IN = (
@@ -44,6 +46,7 @@ _PENALTY = "IBKR has refused a request (429): nothing is asked until its penalty
 class Trouble:
     """Everything that an alarm depends on beside the state. Durations in seconds.
 
+    ``login_due_in``: until the limits and pauses allow a login.
     ``bad_for``: how long there is no usable session. ``state_for``: how long it is what it is now.
     ``expected_until``: end of an expected outage. ``blocked``: why no login can begin.
     ``cure_problem``: what the last cure or question was answered. ``says_unauthenticated``: the
@@ -52,6 +55,7 @@ class Trouble:
 
     bad_for: float
     state_for: float = math.inf
+    login_due_in: float = 0.0
     expected_until: datetime | None = None
     blocked: str | None = None
     refusal: str | None = None
@@ -66,7 +70,7 @@ def alarm_of(
 ) -> str | None:
     """What a person should look at now; None when nothing, or nothing yet."""
     if judgement.state in _LOCKED_STATES:
-        return judgement.reason
+        return f"{judgement.reason}. Correct it, then run `ib-platform unlock` for this pod"
     if judgement.state is PodState.PENALTY:
         return _PENALTY
     if judgement.state is PodState.COMPETING:
@@ -90,9 +94,10 @@ def _of_a_session_that_is_down(
             return f"nobody can log in: {trouble.blocked}"
         if history.refused:
             return _refused(trouble, history, policy)
+        if trouble.login_due_in > LOGIN_SOON and trouble.expected_until is None:
+            return _spent(history, policy)
     if trouble.expected_until is None:
-        stuck_for = min(trouble.bad_for, trouble.state_for)
-        if judgement.state is PodState.SSO_ONLY and stuck_for >= policy.auth_grace:
+        if judgement.state is PodState.SSO_ONLY and _held(trouble) >= policy.auth_grace:
             return _with_problem(_why_only_logged_in(judgement, trouble), trouble)
         if judgement.state in _NOBODY and trouble.bad_for >= DOWN_AFTER:
             return (
@@ -114,8 +119,12 @@ def _why_only_logged_in(judgement: Judgement, trouble: Trouble) -> str:
     if trouble.says_unauthenticated:
         return ONLY_LOGGED_IN
     if trouble.unproven:
-        return f"{UNPROVEN_TEXT} For {trouble.bad_for:.0f} s it has not told"
-    return f"{judgement.reason}, for {trouble.bad_for:.0f} s by now"
+        return f"{UNPROVEN_TEXT} For {_held(trouble):.0f} s it has not told"
+    return f"{judgement.reason}, for {_held(trouble):.0f} s by now"
+
+
+def _held(trouble: Trouble) -> float:
+    return min(trouble.bad_for, trouble.state_for)
 
 
 def _refused(trouble: Trouble, history: LoginHistory, policy: SessionPolicy) -> str:
@@ -126,6 +135,15 @@ def _refused(trouble: Trouble, history: LoginHistory, policy: SessionPolicy) -> 
         f"the login was refused {times}{why}; {left} more and the pod locks itself. The next one "
         f"is not before {_time_of(history, policy)} UTC. Check username and password of the paper "
         "user"
+    )
+
+
+def _spent(history: LoginHistory, policy: SessionPolicy) -> str:
+    return (
+        f"nobody is logged in, and the limits allow the next login at {_time_of(history, policy)} "
+        f"UTC: {len(history.attempts)} in the last 24 hours (gateway.session.logins_per_hour is "
+        f"{policy.logins_per_hour}, logins_per_day {policy.logins_per_day}). Log in by hand at the "
+        "gateway's page to be back sooner"
     )
 
 

@@ -215,6 +215,7 @@ class SessionMachine(SessionEvidence):
         trouble = Trouble(
             bad_for=now - self._bad_since,
             state_for=now - self._state_since,
+            login_due_in=self.history.next_at(self._policy) - wall.timestamp(),
             expected_until=self._outage(wall),
             blocked=self._blocked,
             refusal=self._refusal,

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 
 from ib_platform.clocks import Clocks
-from ib_platform.health import FrameCounts, LadderCapability, LoaderHealth, StreamerHealth
+from ib_platform.health import (
+    ContractHealth,
+    FrameCounts,
+    LadderCapability,
+    LoaderHealth,
+    StreamerHealth,
+)
 from ib_platform.health_server import Probes
 from ib_platform.ibkr.session import Judgement, cause_of
-from ib_platform.states import PodState, StreamEventKind
+from ib_platform.states import ContractState, PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher, Known
 from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.loader import Loader
@@ -138,11 +144,20 @@ class StreamerState:
             loader=loader,
             assignment_generation=known.assignment.generation if known.assignment else None,
             assignment_source=known.source,
-            contracts=self.tracker.health(self.clocks.seconds(), self.clocks.utc()),
+            contracts=self._contracts(),
             capability=self.capability,
             spool=self.spool.room.health(),
             clock_offset_seconds=self.clock_offset(),
         )
+
+    def _contracts(self) -> dict[str, ContractHealth]:
+        contracts = self.tracker.health(self.clocks.seconds(), self.clocks.utc())
+        if self._session.state is not PodState.AUTHENTICATED:
+            for contract in contracts.values():
+                if contract.state is ContractState.SILENT:
+                    # What is known of the ladder explains nothing while the session is down.
+                    contract.reason = f"the session is {self._session.state.value}"
+        return contracts
 
     def probes(self) -> Probes:
         """``/startup`` and ``/live``: the event loop serves requests. ``/ready``: STREAMING."""

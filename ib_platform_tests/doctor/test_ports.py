@@ -105,6 +105,22 @@ def test_a_pod_of_another_paper_user_is_somebody_else(
     assert levels(found) == [Level.PROBLEM]
 
 
+def test_a_pod_of_another_configuration_is_somebody_else(
+    config: PlatformConfig, tmp_path: Path
+) -> None:
+    """The demo's pod on the port that mine needs: mine cannot start."""
+    file = write_config(config, tmp_path)
+    port = str(config.paper_user("alpha").gateway_health_port)
+    with running("gateway", file):
+        user = config.paper_user("alpha")
+        wait_until(
+            lambda: health_of(user.gateway_health_port, GatewayHealth) is not None, "the supervisor"
+        )
+        mine = [f for f in check_ports(config, file) if port in f.text]
+        theirs = [f for f in check_ports(config, tmp_path / "other.yaml") if port in f.text]
+    assert (levels(mine), levels(theirs)) == ([Level.OK], [Level.PROBLEM])
+
+
 def test_two_that_want_one_port(config: PlatformConfig) -> None:
     data = config.model_dump()
     data["clickhouse"]["port"] = config.paper_user("alpha").health_port

@@ -51,7 +51,8 @@ def test_a_session_that_is_well_has_no_alarm() -> None:
 
 
 def test_a_lock_tells_its_own_reason() -> None:
-    assert _alarm(PodState.LOCKED, _for(0)) == "the reason"
+    told = _alarm(PodState.LOCKED, _for(0))
+    assert told == "the reason. Correct it, then run `ib-platform unlock` for this pod"
 
 
 @pytest.mark.parametrize("state", [PodState.SSO_ONLY, PodState.DOWN])

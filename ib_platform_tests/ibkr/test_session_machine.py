@@ -154,7 +154,9 @@ def test_refused_logins_back_off_and_lock() -> None:
     assert world.machine.judgement.state is PodState.LOCKED
     assert "3 logins in a row" in world.machine.judgement.reason
     assert world.run(Answer(), 3 * DAY) == [], "nothing is asked any more"
-    assert world.machine.alarm == world.machine.judgement.reason
+    assert world.machine.alarm is not None
+    assert world.machine.alarm.startswith(world.machine.judgement.reason)
+    assert "ib-platform unlock" in world.machine.alarm
 
 
 def test_a_good_login_forgets_the_refused_ones() -> None:
@@ -549,3 +551,28 @@ def test_a_page_that_says_success_for_nothing_is_not_believed_for_ever() -> None
     assert len(world.times(Action.LOG_IN)) == SessionPolicy().failed_logins
     assert world.machine.judgement.state is PodState.LOCKED
     assert "has said success 3 times" in world.machine.judgement.reason
+
+
+def test_logins_that_are_spent_are_said_at_once() -> None:
+    """A person waits for a login that the limit of an hour forbids: the alarm says until when."""
+    world = _well()
+    for _ in range(SessionPolicy().logins_per_hour):
+        while world.step(NO_SSO).action is not Action.LOG_IN:
+            pass
+        world.run(Answer(status=WELL), 60)
+    world.run(NO_SSO, 10)
+    assert world.machine.alarm is not None
+    assert "the limits allow the next login at" in world.machine.alarm
+    assert "logins_per_hour is 4" in world.machine.alarm
+
+
+def test_a_long_way_back_raises_no_alarm_about_its_last_steps() -> None:
+    """Nobody could log in for ten minutes; then it takes some seconds, as it always does."""
+    world = _well()
+    world.run(Answer(http=503), 600)
+    told = []
+    for _ in range(20):
+        world.step(Answer(status=CONNECTED_ONLY))
+        told.append(world.machine.alarm)
+    assert world.machine.judgement.state is PodState.SSO_ONLY
+    assert not any("TOTP" in alarm for alarm in told if alarm)
