@@ -13,7 +13,16 @@ from datetime import date
 
 import psutil
 
-from benchmarks import calibration, decode_spool, demo_figures, rebuild, simulator, storage
+from benchmarks import (
+    calibration,
+    decode_spool,
+    demo_figures,
+    metrics,
+    rebuild,
+    simulator,
+    storage,
+    verify,
+)
 
 BENCHMARKS = {
     "decode_spool": decode_spool.run,
@@ -21,7 +30,9 @@ BENCHMARKS = {
     "storage": storage.run,
     "demo": demo_figures.run,
     "calibration": calibration.run,
+    "metrics": metrics.run,
     "simulator": simulator.run,
+    "verify": verify.run,
 }
 
 

@@ -15,6 +15,9 @@ from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.errors import PlatformError
 from ib_platform.simulator.cli import CONFIG_OPTION, simulate
 from ib_platform.simulator.fault_cli import fault
+from ib_platform.streamer.drain_command import drain_spool
+from ib_platform.streamer.spool_commands.group import spool
+from ib_platform.verify.command import verify
 
 _CONFIG = click.option(
     "--config",
@@ -47,6 +50,9 @@ def main() -> None:
 
 main.add_command(simulate)
 main.add_command(fault)
+main.add_command(verify)
+main.add_command(spool)
+main.add_command(drain_spool)
 
 
 def _log_to_stderr() -> None:

@@ -118,6 +118,9 @@ class Limits(Section):
     load_every: float = Field(default=0.2, gt=0, le=60)
     load_rows: int = Field(default=5_000, ge=1, le=1_000_000)
     segment_bytes: int = Field(default=16 * 1024**2, ge=4096)
+    segment_seconds: float = Field(
+        default=600, ge=1, description="An older segment is closed, so that it can be freed"
+    )
     spool_bytes: int = Field(
         default=10 * 1024**3, ge=1024**2, description="Disk that one spool may use"
     )

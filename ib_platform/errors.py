@@ -59,3 +59,9 @@ class SpoolError(PlatformError):
     """The spool folder cannot be used: locked, foreign, newer, or not writable."""
 
     exit_code = 9
+
+
+class VerificationError(PlatformError):
+    """The record lacks, repeats or falsifies frames, and no recorded cause explains it."""
+
+    exit_code = 10

@@ -72,7 +72,11 @@ class LadderCapability(msgspec.Struct, frozen=True):
 
 
 class StreamerHealth(msgspec.Struct):
-    """Answer of the streamer's ``/status``. ``capability`` None: nothing is proven yet."""
+    """Answer of the streamer's ``/status``. ``capability`` None: nothing is proven yet.
+
+    ``clock_offset_seconds``: own clock minus that of the gateway's heartbeats, by the fastest of
+    the last ten minutes (its way is in it); None: none came.
+    """
 
     paper_user: str
     run_id: str
@@ -88,6 +92,7 @@ class StreamerHealth(msgspec.Struct):
     contracts: dict[str, ContractHealth]
     capability: LadderCapability | None = None
     spool: SpoolHealth = msgspec.field(default_factory=SpoolHealth)
+    clock_offset_seconds: float | None = None
 
 
 class GatewayHealth(msgspec.Struct):

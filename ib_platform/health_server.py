@@ -1,4 +1,4 @@
-"""Plain HTTP health endpoint of a pod process: four GET routes, no commands, no secrets."""
+"""Plain HTTP health endpoint of a pod process: five GET routes, no commands, no secrets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
 
 from ib_platform.errors import PlatformInUseError
 
@@ -34,7 +36,7 @@ def _yes_or_no(probe: Callable[[], bool]) -> Callable[[web.Request], object]:
     return answer
 
 
-def _application(probes: Probes) -> web.Application:
+def _application(probes: Probes, registry: CollectorRegistry) -> web.Application:
     async def status(_: web.Request) -> web.Response:
         body = msgspec.json.encode(probes.status())
         return web.Response(body=body, content_type="application/json")
@@ -47,17 +49,23 @@ def _application(probes: Probes) -> web.Application:
     ):
         application.router.add_get(f"/{name}", _yes_or_no(probe))  # type: ignore[arg-type]
     application.router.add_get("/status", status)
+    application.router.add_get("/metrics", make_aiohttp_handler(registry))
     return application
 
 
 @asynccontextmanager
-async def serve_health(port: int, probes: Probes) -> AsyncIterator[None]:
-    """Serve ``/startup``, ``/live``, ``/ready`` and ``/status`` on 127.0.0.1 inside the block.
+async def serve_health(
+    port: int, probes: Probes, registry: CollectorRegistry | None = None
+) -> AsyncIterator[None]:
+    """Serve ``/startup``, ``/live``, ``/ready`` and ``/status`` on 127.0.0.1 inside the block, and
+    what ``registry`` collects as ``/metrics``: like the probes, a cheap look at memory.
 
     Raises:
         PlatformInUseError: something else listens on the port.
     """
-    runner = web.AppRunner(_application(probes), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        _application(probes, registry or CollectorRegistry()), access_log=None, shutdown_timeout=1
+    )
     await runner.setup()
     try:
         try:

@@ -24,12 +24,13 @@ BUDGETS = {
     "gateway": 480,
     "ibkr": 90,
     "marketdata": 20,
-    "orchestration": 170,
+    "orchestration": 230,
     "recorder": 130,
     "rehearsal": 90,
     "simulator": 370,
-    "streamer": 810,
-    "warehouse": 740,
+    "streamer": 1150,
+    "verify": 150,
+    "warehouse": 830,
 }
 
 

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ib_platform.config import PlatformConfig
 from ib_platform_tests.ports import free_port
 
 T = TypeVar("T")
 CAPTURE_CONID = 304037393
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Of properties: how long an example takes says something of the machine only."""
 
 
 def wait_until(condition: Callable[[], T], what: str, timeout: float = 60) -> T:

@@ -13,7 +13,7 @@ from ib_platform.cli import main
 from ib_platform.config import ClickHouse, PlatformConfig, dump_config
 from ib_platform_tests.support import make_config
 
-NEEDS_CLICKHOUSE = ["migrate", "rebalance", "compact"]
+NEEDS_CLICKHOUSE = ["migrate", "rebalance", "compact", "verify"]
 NEEDS_PAPER_USER = ["gateway", "stream", "simulate"]
 
 

@@ -7,11 +7,13 @@ import socket
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 
 from ib_platform.errors import PlatformInUseError
 from ib_platform.health_server import Probes, serve_health
 from ib_platform_tests.pod_processes import http_get
 from ib_platform_tests.ports import free_port
+from ib_platform_tests.scrape import OPEN_METRICS, scrape
 
 
 class Answer(msgspec.Struct):
@@ -50,8 +52,26 @@ async def test_status_is_the_json_of_the_struct() -> None:
         assert await _get(port, "/status") == (200, b'{"word":"hello"}')
 
 
+async def test_metrics_are_those_of_the_registry_that_was_given_and_no_others() -> None:
+    port, registry = free_port(), CollectorRegistry()
+    Gauge("ours", "Ours", registry=registry).set(7)
+    async with serve_health(port, Switch().probes(), registry):
+        kind, text = await asyncio.to_thread(scrape, port, "text/plain")
+        assert kind.startswith("text/plain; version=")
+        assert text == "# HELP ours Ours\n# TYPE ours gauge\nours 7.0\n"
+        kind, text = await asyncio.to_thread(scrape, port, OPEN_METRICS)
+        assert kind.startswith("application/openmetrics-text; version=")
+        assert text.endswith("ours 7.0\n# EOF\n")
+
+
+async def test_without_a_registry_there_are_no_metrics() -> None:
+    port = free_port()
+    async with serve_health(port, Switch().probes()):
+        assert await _get(port, "/metrics") == (200, b"")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-@pytest.mark.parametrize("path", ["/startup", "/live", "/ready", "/status"])
+@pytest.mark.parametrize("path", ["/startup", "/live", "/ready", "/status", "/metrics"])
 async def test_there_are_no_commands(path: str, method: str) -> None:
     port = free_port()
     async with serve_health(port, Switch().probes()):

@@ -24,6 +24,7 @@ BASE = {
     "errors",
     "health",
     "health_server",
+    "metrics",
     "paths",
     "states",
 }
@@ -38,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "simulator": {"ibkr", "marketdata"} | BASE,
     "recorder": {"ibkr", "marketdata"} | BASE,
     "fleet": {"marketdata"} | BASE,
+    "verify": {"streamer", "warehouse", "marketdata"} | BASE,
     "doctor": {"fleet", "gateway", "ibkr", "warehouse", "marketdata"} | BASE,
     "orchestration": {"fleet", "warehouse", "marketdata"} | BASE,
     "definitions": {"orchestration"},

@@ -18,6 +18,7 @@ import psutil
 from ib_platform.config import PaperUser, PlatformConfig, find_config
 from ib_platform.errors import PlatformError, PlatformInUseError
 from ib_platform.fleet import processes
+from ib_platform.fleet.draining import run_drain
 from ib_platform.fleet.podlock import PodLock
 from ib_platform.fleet.pods import Container, ContainerState, Phase, PodObservation, Scope
 from ib_platform.fleet.probe import health_of
@@ -104,6 +105,17 @@ class LocalRuntime:
             for container in STOP_ORDER:
                 self._stop(paper_user, container)
             self._start_missing(user)
+
+    def drain(self, paper_user: str, deadline: float) -> str:
+        self._config.paper_user(paper_user)
+        with self._lock(paper_user, "drain of the spool"):
+            streamer = self._container(paper_user, Container.STREAMER)
+            if streamer.running:
+                raise PlatformInUseError(
+                    f"the streamer of pod {paper_user} runs ({streamer}) and loads its spool by "
+                    "itself; to drain it without a session, retire the pod first (job retire_pod)"
+                )
+            return run_drain(self._config_file, paper_user, deadline)
 
     def stop(self, paper_user: str) -> list[str]:
         """Stop the pod without retiring it. One line per process that was ended.

@@ -144,5 +144,14 @@ class PodRuntime(Protocol):
             PlatformError: the pod is retired; nothing was changed.
         """
 
+    def drain(self, paper_user: str, deadline: float) -> str:
+        """Load what is in the paper user's spool, without a session, and say what was loaded.
+        ``deadline``: seconds; this call alone may take that long, and some time to end.
+
+        Raises:
+            PlatformInUseError: the streamer runs, or somebody else is acting on the pod.
+            PlatformError: not everything was loaded; says what is left.
+        """
+
     def log_tail(self, paper_user: str, lines: int) -> str:
         """The last lines of each container's log, with a heading each."""

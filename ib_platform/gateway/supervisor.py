@@ -14,11 +14,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.gateway.health import SupervisorState
 from ib_platform.gateway.keeper import LogIn, SessionKeeper
 from ib_platform.gateway.login import log_in
 from ib_platform.gateway.login_record import LoginRecord
+from ib_platform.gateway.metrics import GatewayCollector
 from ib_platform.gateway.program import GatewayProgram, ProgramCommand, program_command
 from ib_platform.health import GatewayHealth
 from ib_platform.health_server import serve_health
@@ -61,6 +64,8 @@ class Supervisor:
             command, user.gateway_port, port_deadline=config.limits.start_budget
         )
         self._state = SupervisorState()
+        self._registry = CollectorRegistry()
+        self._registry.register(GatewayCollector(self._health))
         self._stopping = asyncio.Event()
         policy = config.gateway.session
         self._record = record = LoginRecord(paths.login_record)
@@ -94,7 +99,8 @@ class Supervisor:
             self._record.release()
 
     async def _run(self) -> None:
-        async with serve_health(self._user.gateway_health_port, self._state.probes(self._health)):
+        probes = self._state.probes(self._health)
+        async with serve_health(self._user.gateway_health_port, probes, self._registry):
             program = asyncio.create_task(self._run_program(), name="program")
             session = asyncio.create_task(self._keeper.keep(), name="session")
             stopping = asyncio.create_task(self._stopping.wait(), name="stopping")

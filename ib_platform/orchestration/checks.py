@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 
 from ib_platform.errors import PlatformError
+from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.orchestration.partitions import PARTITION_TAG, trade_date_of_key
 from ib_platform.orchestration.previews import markdown_table
 from ib_platform.orchestration.resources import PLATFORM, Platform
+from ib_platform.orchestration.verified import verification_result
 
 _UNSOUND_BARS = """
 SELECT conid, bar_size, bar_start, mid_open, mid_high, mid_low, mid_close, frames, states
@@ -68,6 +70,31 @@ def spool_balance(
 ) -> dg.AssetCheckResult:
     """ERROR: frames that a streamer stamped are not in the record."""
     return _none_of(context, platform, _BALANCES, dg.AssetCheckSeverity.ERROR)
+
+
+@dg.asset_check(
+    asset="frames",
+    description=(
+        "received = stored + lost with cause, for every run on the trade date. By frames and "
+        "events of the warehouse alone: Dagster may run on another host than the spools, so "
+        "payloads are not compared here; `ib-platform verify` on the pod's machine does that too."
+    ),
+    resource_defs={"platform": PLATFORM},
+)
+def frames_verified(
+    context: dg.AssetCheckExecutionContext, platform: Platform
+) -> dg.AssetCheckResult:
+    """ERROR: a frame is missing, or stored in two shapes, and no recorded cause explains it."""
+    from ib_platform.warehouse.connect import warehouse_errors
+    from ib_platform.warehouse.spans import Span, to_ns
+    from ib_platform.warehouse.verify.verify import verify_warehouse
+
+    with _failures(), platform.client("checks") as client:
+        day = _trade_date(context, client)
+        begin, end = trade_date_span(day)
+        with warehouse_errors(platform.config().clickhouse, f"verify {day}"):
+            found = verify_warehouse(client, Span(to_ns(begin), to_ns(end)))
+    return verification_result(found, day)
 
 
 def _none_of(

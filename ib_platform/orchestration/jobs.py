@@ -1,7 +1,8 @@
 """Jobs that act on the fleet: one op each, in the run's own process, launchable by hand.
 
-The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod, unlock_pod and rebalance
-are for people. Whatever runs at the same time, the lock of a pod lets only one of them act.
+The sensor ``pod_fleet`` requests launch_pod and restart_pod; retire_pod, unlock_pod, drain_spool
+and rebalance are for people. Whatever runs at the same time, the lock of a pod lets only one of
+them act.
 """
 
 # No `from __future__ import annotations` here: Dagster reads an op's config class from its
@@ -27,6 +28,9 @@ _TAGS = {
     # The sensor looks again and decides anew; an automatic retry would act on old knowledge.
     "dagster/max_retries": "0",
 }
+_LONGEST_DRAIN = 3600
+# Longer than a drain may take: it ends by itself.
+_DRAIN_TAGS = {**_TAGS, "dagster/max_runtime": str(_LONGEST_DRAIN + 600)}
 _PAPER_USER = "Name of the paper user in the configuration; its pod has the same name"
 _REASON = "Why, for the run's history"
 
@@ -64,6 +68,19 @@ class UnlockPodConfig(dg.Config):
     """The pod whose login may be tried again."""
 
     paper_user: str = Field(description=_PAPER_USER)
+    reason: str = Field(default="by hand", description=_REASON)
+
+
+class DrainSpoolConfig(dg.Config):
+    """The spool to load without a session."""
+
+    paper_user: str = Field(description=_PAPER_USER)
+    deadline: float = Field(
+        default=600,
+        gt=0,
+        le=_LONGEST_DRAIN,
+        description="Seconds; what is not loaded by then stays in the spool, and the run fails",
+    )
     reason: str = Field(default="by hand", description=_REASON)
 
 
@@ -108,6 +125,17 @@ def unlock(context: dg.OpExecutionContext, config: UnlockPodConfig) -> None:
         context.log.info(f"unlocking pod {config.paper_user}: {config.reason}")
         fleet.runtime.unlock(config.paper_user)
         _wait_until_settled(context, fleet, config.paper_user)
+
+
+@dg.op
+def drain(context: dg.OpExecutionContext, config: DrainSpoolConfig) -> None:
+    """Load what the spool of one paper user holds; its streamer must not run."""
+    with _failures():
+        fleet = open_fleet()
+        context.log.info(f"draining the spool of {config.paper_user}: {config.reason}")
+        said = fleet.runtime.drain(config.paper_user, config.deadline)
+    context.log.info(said)
+    context.add_output_metadata({"loaded": dg.MetadataValue.md(f"```\n{said}\n```")})
 
 
 @dg.op
@@ -239,10 +267,19 @@ def unlock_pod() -> None:
     unlock()
 
 
+@dg.job(executor_def=dg.in_process_executor, tags=_DRAIN_TAGS)
+def drain_spool() -> None:
+    """Load the spool of a paper user that does not run: retired, or not allowed to log in.
+
+    Retire its pod first, else its streamer owns the spool and loads it by itself.
+    """
+    drain()
+
+
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)
 def rebalance() -> None:
     """Write the next generation of the assignment, if the plan has changed."""
     write_plan()
 
 
-jobs = [launch_pod, restart_pod, retire_pod, unlock_pod, rebalance]
+jobs = [launch_pod, restart_pod, retire_pod, unlock_pod, drain_spool, rebalance]

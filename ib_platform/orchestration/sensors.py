@@ -18,7 +18,7 @@ from ib_platform.orchestration.jobs import launch_pod, restart_pod
 from ib_platform.orchestration.pod_reports import check_evaluation, frames_reports, run_request
 from ib_platform.orchestration.runtime import open_fleet
 
-_ACTING_JOBS = frozenset({"launch_pod", "restart_pod", "retire_pod"})
+_ACTING_JOBS = frozenset({"launch_pod", "restart_pod", "retire_pod", "drain_spool"})
 _WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED)
 _GOING = (
     dg.DagsterRunStatus.STARTING,

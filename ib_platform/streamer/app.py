@@ -13,6 +13,8 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from ib_platform.clocks import Clocks
 from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
@@ -32,6 +34,7 @@ from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
 from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
+from ib_platform.streamer.metrics import StreamerCollector
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.rolls import RollMemory, rolls_path
 from ib_platform.streamer.spool import Spool
@@ -64,7 +67,9 @@ class Streamer:
         spool: Spool,
         loader: Loader,
         clocks: Clocks | None = None,
+        registry: CollectorRegistry | None = None,
     ) -> None:
+        """``registry``: what ``/metrics`` shows beside the metrics of this run."""
         paths = PodPaths(config.runtime.state_dir, user.name)
         self._clocks = clocks = clocks or Clocks()
         self._user = user
@@ -74,6 +79,8 @@ class Streamer:
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
         self._state = StreamerState(spool, loader, self._watcher, tracker, clocks)
+        self._registry = registry or CollectorRegistry()
+        self._registry.register(StreamerCollector(self._state))
         self._subscriptions = Subscriptions(
             user.account, chance=random.random, ladder_renewal=config.limits.ladder_renewal
         )
@@ -129,7 +136,7 @@ class Streamer:
             PlatformInUseError: the health port is taken.
             SpoolError: the disk does not make the spool durable.
         """
-        async with serve_health(self._user.health_port, self._state.probes()):
+        async with serve_health(self._user.health_port, self._state.probes(), self._registry):
             self._watcher.start()
             self._rows.start()
             jobs: list[Coroutine[Any, Any, object]] = [

@@ -32,7 +32,7 @@ from ib_platform.streamer.quarantine import (
     refused_batch,
     set_aside,
 )
-from ib_platform.streamer.records import Record
+from ib_platform.streamer.records import Record, first_frame
 from ib_platform.streamer.recovery import is_announced, torn_bytes
 from ib_platform.streamer.segments import (
     Position,
@@ -93,7 +93,9 @@ class Backlog:
             end = tail.offset if live else size_of(path)
             chunk = read_chunk(path, position.offset, end, self._spool.paper_user, max_records)
             if chunk.skipped:
-                self._report_damage(position, {"skipped_bytes": chunk.skipped})
+                found = first_frame(chunk.records)
+                detail = {"skipped_bytes": chunk.skipped, "found_seq": found}
+                self._report_damage(position, detail)
             if chunk.records:
                 return self._begin(position, chunk.end, chunk.records, max_records)
             full = live and self._spool.room.reserve.given_up
@@ -248,17 +250,17 @@ class Backlog:
     def _finish_run(self, run_id: str) -> None:
         decoder = self._decoder()
         if not decoder.stopped:
-            self._announce_recovery(run_id, decoder.frames)
+            self._announce_recovery(decoder)
         finished = (*self.manifest.finished, run_id)
         self._save(Manifest(self._spool.paper_user, finished=finished))
         self._delete_finished()
 
-    def _announce_recovery(self, run_id: str, frames: int) -> None:
+    def _announce_recovery(self, ended: RunDecoder) -> None:
         """Exactly once over all crashes: the intention names the spool to look for the event in.
 
         That spool is still whole, since its run is loaded after this one.
         """
-        intended = self.manifest.recovery
+        run_id, intended = ended.run_id, self.manifest.recovery
         if intended and is_announced(self._folder, self._spool.paper_user, intended):
             return
         intention = Recovery(run_id, self._spool.run_id)
@@ -268,11 +270,19 @@ class Backlog:
         self._emit(
             StreamEventKind.RUN_RECOVERED,
             Cause.STREAMER_DIED,
-            {"run_id": run_id, "frames": frames, "torn_bytes": torn},
+            {
+                "run_id": run_id,
+                "frames": ended.frames,
+                "next_seq": ended.next_seq,
+                "torn_bytes": torn,
+            },
         )
 
     def _report_damage(self, position: Position, detail: dict[str, Any]) -> None:
         where = {"run_id": position.run_id, "segment": position.segment, "offset": position.offset}
+        # Which numbers the damage took: `verify` forgives these and no others.
+        decoder = self.manifest.decoder
+        where |= {"next_seq": 0 if decoder is None else decoder.next_seq}
         logger.error("%s: damaged spool: %s %s", self._folder, where, detail)
         self._emit(StreamEventKind.SPOOL_TORN, Cause.SPOOL_DAMAGED, {**where, **detail})
 

@@ -23,6 +23,10 @@ MANIFEST_NAME = "manifest.json"
 _VERSION = 1
 
 
+class DamagedManifestError(SpoolError):
+    """What is in the manifest cannot be trusted; ``ib-platform spool repair`` moves it aside."""
+
+
 class Part(msgspec.Struct, frozen=True):
     """The rows of a batch that go to one table in one insert."""
 
@@ -80,7 +84,8 @@ def load_manifest(folder: Path, paper_user: str) -> Manifest:
     """The manifest of the spool folder, an empty one if it has none.
 
     Raises:
-        SpoolError: damaged, newer, or of another paper user. Nothing is guessed.
+        SpoolError: damaged (``DamagedManifestError``), newer, or of another paper user. Nothing
+            is guessed.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -92,7 +97,7 @@ def load_manifest(folder: Path, paper_user: str) -> Manifest:
     try:
         file = msgspec.json.decode(data, type=_File)
         if google_crc32c.value(bytes(file.manifest)) != file.crc32c:
-            raise SpoolError(_damaged(path, "its checksum is wrong"))
+            raise DamagedManifestError(_damaged(path, "its checksum is wrong"))
         version = msgspec.json.decode(file.manifest, type=_Version).version
         if version != _VERSION:
             raise SpoolError(
@@ -101,7 +106,7 @@ def load_manifest(folder: Path, paper_user: str) -> Manifest:
             )
         manifest = msgspec.json.decode(file.manifest, type=Manifest)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise SpoolError(_damaged(path, str(error))) from error
+        raise DamagedManifestError(_damaged(path, str(error))) from error
     if manifest.paper_user != paper_user:
         raise SpoolError(
             f"{path}: belongs to paper user {manifest.paper_user!r}, not {paper_user!r}"
@@ -136,7 +141,8 @@ class _Version(msgspec.Struct):
 def _damaged(path: Path, why: str) -> str:
     return (
         f"{path}: the manifest is damaged ({why}), so it is unknown what is loaded already. Frames "
-        "are still being spooled. Restore the file, or move it away: then every segment that is "
-        "there is loaded from its beginning, and rows that were loaded before appear twice until "
-        "the tables' replacing keys have merged them."
+        "are still being spooled. Restore the file, or stop the streamer and run `ib-platform "
+        "spool repair`, which moves it aside: then every segment that is there is loaded from its "
+        "beginning, and rows that were loaded before appear twice until the tables' replacing keys "
+        "have merged them."
     )

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 
 from ib_platform.clocks import Clocks
-from ib_platform.health import FrameCounts, LadderCapability, StreamerHealth
+from ib_platform.health import FrameCounts, LadderCapability, LoaderHealth, StreamerHealth
 from ib_platform.health_server import Probes
 from ib_platform.ibkr.session import Judgement, cause_of
 from ib_platform.states import PodState, StreamEventKind
-from ib_platform.streamer.assignment import AssignmentWatcher
+from ib_platform.streamer.assignment import AssignmentWatcher, Known
 from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.stamps import HeartbeatWatch
 from ib_platform.streamer.tracker import Tracker
+from ib_platform.streamer.traffic import Traffic
 
 
 class StreamerState:
-    """Session, connection and counters of one run. ``received`` counts every stamped frame."""
+    """Session, connection and counters of one run. ``received`` counts every stamped frame.
+
+    ``backlog``: what the loader said at the last look, of which there is one every second (a fresh
+    one lists a folder); None before it has read the spool. ``loading``: its state at that look.
+    """
 
     def __init__(
         self,
@@ -34,6 +39,9 @@ class StreamerState:
         self.heartbeats = HeartbeatWatch()
         self.tracker = tracker
         self.received = 0
+        self.traffic = Traffic()
+        self.backlog: LoaderHealth | None = None
+        self.loading: str | None = None
         self.connections = 0
         self.connected = False
         self.capability: LadderCapability | None = None
@@ -41,11 +49,20 @@ class StreamerState:
         self._watcher = watcher
         self._session = Judgement(PodState.STARTING, "the gateway has not been asked yet")
         self._judged = self._session
-        self._started_at = self._since = self.clocks.utc()
+        self.started_at = self._since = self.clocks.utc()
 
     @property
     def session(self) -> Judgement:
         return self._session
+
+    @property
+    def assignment(self) -> Known:
+        """What is known of the assignment."""
+        return self._watcher.known
+
+    def clock_offset(self) -> float | None:
+        """Seconds; see ``StreamerHealth``."""
+        return self.heartbeats.offset(self.clocks.monotonic())
 
     def session_is(self, judgement: Judgement) -> None:
         """Take newer evidence about the session; a change of its state becomes an event."""
@@ -68,7 +85,7 @@ class StreamerState:
         judged = self.tracker.pod_state(
             self._session,
             connected=self.connected,
-            waiting_for=self._watcher.known.problem,
+            waiting_for=self.assignment.problem,
             at=self.clocks.utc(),
             now=self.clocks.seconds(),
         )
@@ -91,7 +108,10 @@ class StreamerState:
     def health(self) -> StreamerHealth:
         """Answer of ``/status``."""
         judged = self.judge()
-        known = self._watcher.known
+        known = self.assignment
+        loader = self._loader.health()
+        self.backlog = loader if self._loader.knows_backlog else None
+        self.loading = loader.state
         return StreamerHealth(
             paper_user=self.spool.paper_user,
             run_id=self.spool.run_id,
@@ -99,14 +119,15 @@ class StreamerState:
             state=judged.state,
             since=self._since,
             reason=judged.reason,
-            started_at=self._started_at,
+            started_at=self.started_at,
             frames=self.counts(),
-            loader=self._loader.health(),
+            loader=loader,
             assignment_generation=known.assignment.generation if known.assignment else None,
             assignment_source=known.source,
             contracts=self.tracker.health(self.clocks.seconds(), self.clocks.utc()),
             capability=self.capability,
             spool=self.spool.room.health(),
+            clock_offset_seconds=self.clock_offset(),
         )
 
     def probes(self) -> Probes:

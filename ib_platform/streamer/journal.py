@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -55,8 +55,8 @@ class _Event:
 class Journal:
     """Writes one run's frames and events. One thread at a time.
 
-    ``lost``: frames of the run that the spool refused, all together. ``losing``: the loss that
-    goes on now. Both outlive connections.
+    ``lost``: frames of the run that the spool refused, all together; ``lost_by``: by cause, as in
+    the record. ``losing``: the loss that goes on now. All outlive connections.
     """
 
     def __init__(self, spool: Spool, clocks: Clocks | None = None) -> None:
@@ -66,6 +66,7 @@ class Journal:
         self._dropped = 0
         self._recovered: Cause | None = None
         self.lost = 0
+        self.lost_by: Counter[Cause] = Counter()
         self.losing: Loss | None = None
 
     def frame(self, received_ns: int, monotonic_ns: int, connection: int, payload: bytes) -> bool:
@@ -145,6 +146,7 @@ class Journal:
         if loss is None:
             logger.critical("frames are lost: %s", error)
             loss = Loss(0, received_ns, cause_of_refusal(error), str(error))
+        self.lost_by[loss.cause] += 1
         self.losing = Loss(loss.frames + 1, loss.since_ns, loss.cause, loss.error)
 
 

@@ -66,10 +66,13 @@ class Intake:
         state = self._state
         at = look_at(state.clocks)
         state.received += 1
-        if not state.journal.frame(at.wall, at.monotonic, state.connections, payload):
+        if state.journal.frame(at.wall, at.monotonic, state.connections, payload):
+            topic = state.tracker.frame(payload, at.wall, at.monotonic).topic
+        else:
             state.tracker.frames_lost()
-            return classify(payload).topic, at
-        return state.tracker.frame(payload, at.wall, at.monotonic).topic, at
+            topic = classify(payload).topic
+        state.traffic.took(topic, len(payload))
+        return topic, at
 
 
 class Link:

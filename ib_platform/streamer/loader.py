@@ -28,6 +28,7 @@ from ib_platform.streamer.arrow import to_arrow
 from ib_platform.streamer.backlog import Backlog, LoadingBatch
 from ib_platform.streamer.batches import Part
 from ib_platform.streamer.decode import Row
+from ib_platform.streamer.insert_observer import InsertObserver
 from ib_platform.streamer.quarantine import Refusal, quarantined_count
 from ib_platform.streamer.sender import BLOCKED_DELAY, Sender, Sent
 from ib_platform.streamer.spool import Spool
@@ -41,9 +42,9 @@ class Loader:
     """Loads earlier runs of the paper user first, then tails the run of ``spool``.
 
     When an earlier run ended without RUN_STOPPED, an event RUN_RECOVERED goes into ``spool``
-    (detail: run_id, frames, torn_bytes), once per run over all crashes. Segments leave the
-    spool when everything in them is acknowledged. A batch that ClickHouse refuses for its content
-    goes into the quarantine, and the rest goes on. Any thread may call the public methods.
+    (detail: run_id, frames, next_seq, torn_bytes), once per run over all crashes. Segments leave
+    the spool when everything in them is acknowledged. A batch that ClickHouse refuses for its
+    content goes into the quarantine, the rest goes on. Any thread may call the public methods.
     """
 
     def __init__(
@@ -55,14 +56,16 @@ class Loader:
         clock: Callable[[], int] = time.time_ns,
         rng: random.Random | None = None,
         pause: Callable[[float], None] | None = None,
+        observer: InsertObserver | None = None,
     ) -> None:
-        """``clock``: ns since 1970. ``rng`` and ``pause`` (seconds) are those of the retries."""
+        """``clock``: ns since 1970. ``rng`` and ``pause`` (seconds) are those of the retries.
+        ``observer`` is told of every insert, in the loader's thread."""
         self._spool = spool
         self._limits = limits
         self._clock = clock
         self._wake = threading.Event()
         self._pause = pause or self._wait
-        self._sender = Sender(settings, self._pause, rng or random.Random())
+        self._sender = Sender(settings, self._pause, rng or random.Random(), observer)
         self._backlog: Backlog | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -137,6 +140,11 @@ class Loader:
             recovered_frames=self._recovered_frames,
             quarantined_batches=quarantined_count(self._spool.folder),
         )
+
+    @property
+    def knows_backlog(self) -> bool:
+        """Whether the spool was read: before that, how much waits in it is unknown."""
+        return self._backlog is not None
 
     @property
     def stored(self) -> int:

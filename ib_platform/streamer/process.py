@@ -8,6 +8,8 @@ import os
 import signal
 import time
 
+from prometheus_client import CollectorRegistry
+
 from ib_platform import __version__
 from ib_platform.clocks import Clocks
 from ib_platform.config import PlatformConfig
@@ -15,6 +17,7 @@ from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.app import Streamer
 from ib_platform.streamer.ending import say_the_end
+from ib_platform.streamer.insert_metrics import InsertMetrics
 from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool, new_run_id
@@ -51,13 +54,16 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         user.name,
         run_id,
         segment_bytes=limits.segment_bytes,
+        segment_seconds=limits.segment_seconds,
         budget_bytes=limits.spool_bytes,
         keep_loaded=limits.keep_loaded,
     )
     try:
         logger.info("run %s, spool %s", run_id, paths.spool)
-        loader = Loader(spool, config.clickhouse, config.limits)
-        streamer = Streamer(config, user, spool, loader)
+        registry = CollectorRegistry()
+        inserts = InsertMetrics(registry)
+        loader = Loader(spool, config.clickhouse, config.limits, observer=inserts)
+        streamer = Streamer(config, user, spool, loader, registry=registry)
         streamer.state.journal.event(
             StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any
@@ -189,6 +190,11 @@ def scan_records(buffer: bytes, offset: int = 0, limit: int | None = None) -> Sc
         records.append(found)
         offset = found.end
     return Scan(records, offset, status)
+
+
+def first_frame(records: Iterable[Record]) -> int | None:
+    """Seq of the first frame among the records, None where there is none."""
+    return next((r.number for r in records if r.kind is RecordKind.FRAME), None)
 
 
 def find_record(buffer: bytes, offset: int) -> int | None:

@@ -9,48 +9,44 @@ from pathlib import Path
 
 import filelock
 
-from ib_platform.config import PlatformConfig
+from ib_platform.config import ClickHouse
 from ib_platform.errors import PlatformInUseError
-from ib_platform.paths import PodPaths
 from ib_platform.streamer.resend import Resender, Resent
 from ib_platform.warehouse.connect import connect
 
 _LOCK_NAME = "resend.lock"
 
 
-def run(
-    config: PlatformConfig,
+def resend_spool(
+    settings: ClickHouse,
+    folder: Path,
     paper_user: str,
     *,
     acknowledged: bool,
     dry_run: bool,
     say: Callable[[str], None],
 ) -> int:
-    """Send what ClickHouse lacks; how many rows that were. ``acknowledged``: also what it has
-    acknowledged and is still kept, for a server that has lost its last seconds.
+    """Send what ClickHouse lacks of one spool; how many rows that were. ``acknowledged``: also what
+    it has acknowledged and is still kept, for a server that has lost its last seconds.
 
     Raises:
-        ConfigurationError: no such paper user.
         PlatformInUseError: another one is sending.
         SpoolError, WarehouseError: as ``Resender``.
     """
-    user = config.paper_user(paper_user)
-    folder = PodPaths(config.runtime.state_dir, user.name).spool
     if not folder.is_dir():
-        say(f"{user.name}: no spool at {folder}, nothing to send")
+        say(f"{paper_user}: no spool at {folder}, nothing to send")
         return 0
     rows = 0
-    with _alone(folder), closing(connect(config.clickhouse, role="resend")) as client:
-        resender = Resender(client, config.clickhouse, dry_run=dry_run)
+    with _alone(folder), closing(connect(settings, role="resend")) as client:
+        resender = Resender(client, settings, dry_run=dry_run)
         for resent in resender.quarantine(folder, datetime.now(UTC)):
             say(_in_words("refused batch", resent, dry_run=dry_run))
             rows += sum(resent.sent.values())
         if acknowledged:
-            for resent in resender.acknowledged(folder, user.name):
+            for resent in resender.acknowledged(folder, paper_user):
                 say(_in_words("acknowledged segment", resent, dry_run=dry_run))
                 rows += sum(resent.sent.values())
-    verb = "would be sent" if dry_run else "sent"
-    say(f"{user.name}: {rows} rows {verb}")
+    say(f"{paper_user}: {rows} rows {'would be sent' if dry_run else 'sent'}")
     return rows
 
 

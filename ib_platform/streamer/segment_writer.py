@@ -20,13 +20,15 @@ OWNER_NAME = "spool.pid"
 class SegmentWriter:
     """Appends to one file, whole or not at all. Not thread-safe.
 
-    ``offset`` is behind the last complete record. ``broken``: a partial record could not be cut
-    off, so the next record needs another segment; readers step over what is left here.
+    ``offset`` is behind the last complete record; ``began`` in monotonic seconds. ``broken``: a
+    partial record could not be cut off, so the next record needs another segment; readers step
+    over what is left here.
     """
 
-    def __init__(self, path: Path, header: bytes) -> None:
+    def __init__(self, path: Path, header: bytes, began: float = 0.0) -> None:
         """Create the file with its header. Raises SpoolError and leaves no file behind."""
         self.path = path
+        self.began = began
         self.first_offset = self.offset = len(header)
         self.broken = False
         try:
@@ -45,6 +47,11 @@ class SegmentWriter:
         """Whether a record of ``length`` bytes goes here. An empty segment takes any."""
         fits = self.offset == self.first_offset or self.offset + length <= segment_bytes
         return fits and not self.broken
+
+    def is_old(self, now: float, seconds: float) -> bool:
+        """Whether it is time for another segment. An empty one is never old: there is nothing in
+        it that could be freed."""
+        return now - self.began >= seconds and self.offset > self.first_offset
 
     def append(self, record: bytes) -> None:
         """Hand the record to the kernel. Raises SpoolError; nothing of the record then remains."""
@@ -87,13 +94,18 @@ def take_folder(folder: Path) -> filelock.BaseFileLock:
         owner = "unknown"
         with suppress(OSError):
             owner = (folder / OWNER_NAME).read_text(encoding="ascii")
-        raise SpoolError(
-            f"{folder}: the spool is owned by process {owner}. One streamer or drain per paper "
-            "user; stop that process first."
-        ) from None
+        raise owned(folder, owner) from None
     except OSError as error:
         raise SpoolError(f"{folder}: the spool folder cannot be used ({error})") from error
     return lock
+
+
+def owned(folder: Path, pid: str) -> SpoolError:
+    """The error for who wants a folder that another process owns."""
+    return SpoolError(
+        f"{folder}: the spool is owned by process {pid}. One streamer or drain per paper "
+        "user; stop that process first."
+    )
 
 
 def _leave_pid(file: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from ib_platform import config
 from ib_platform.errors import WarehouseError
 from ib_platform.streamer.batches import Part
+from ib_platform.streamer.insert_observer import InsertObserver
 from ib_platform.streamer.quarantine import Refusal
 from ib_platform.warehouse.connect import (
     connect,
@@ -70,10 +72,12 @@ class Sender:
         settings: config.ClickHouse,
         pause: Callable[[float], None],
         rng: random.Random,
+        observer: InsertObserver | None = None,
     ) -> None:
         self._settings = settings
         self._pause = pause
         self._rng = rng
+        self._observer = observer or InsertObserver()
         self._client: Client | None = None
         self.state = "loading"
         self.last_error: str | None = None
@@ -95,6 +99,7 @@ class Sender:
         """
         attempt = refusals = 0
         while go_on():
+            began = time.monotonic()
             try:
                 self._insert(part, rows)
             except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
@@ -108,6 +113,7 @@ class Sender:
                 attempt += 1
             else:
                 self.state, self.last_error, self._said = "loading", None, None
+                self._observer.inserted(part.table, part.rows, time.monotonic() - began)
                 return Sent.STORED
         return Sent.STOPPED
 
@@ -131,6 +137,7 @@ class Sender:
 
     def _failed(self, part: Part, error: Exception) -> None:
         self.close()
+        self._observer.failed(error_code(error))
         self.state = "retrying" if is_transient(error) else "blocked"
         message = str(error)[:_LONGEST_ERROR]
         # Not the text: it holds the query's id, a new one each time.

@@ -32,17 +32,14 @@ from ib_platform.streamer.room import BUDGET_BYTES, SpoolRoom
 from ib_platform.streamer.segment_writer import SegmentWriter, give_folder_back, take_folder
 from ib_platform.streamer.segments import (
     Position,
-    SegmentFile,
-    cut_tail,
-    end_of_records,
     list_segments,
     segment_file,
-    size_of,
-    sync_file,
     sync_folder,
 )
+from ib_platform.streamer.torn_tails import cut_torn_tails
 
 logger = logging.getLogger(__name__)
+SEGMENT_SECONDS = 600.0
 
 
 def new_run_id(paper_user: str, now: datetime) -> str:
@@ -66,6 +63,7 @@ class Spool:
         paper_user: str,
         run_id: str,
         segment_bytes: int,
+        segment_seconds: float,
         clocks: Clocks,
         lock: filelock.BaseFileLock,
         room: SpoolRoom,
@@ -75,6 +73,7 @@ class Spool:
         self.paper_user = paper_user
         self.run_id = run_id
         self._segment_bytes = segment_bytes
+        self._segment_seconds = segment_seconds
         self.clocks = clocks
         self._folder_lock = lock
         self._append_lock = threading.Lock()
@@ -97,14 +96,16 @@ class Spool:
         run_id: str,
         *,
         segment_bytes: int,
+        segment_seconds: float = SEGMENT_SECONDS,
         budget_bytes: int = BUDGET_BYTES,
         keep_loaded: float = 0.0,
         clocks: Clocks | None = None,
     ) -> Spool:
         """Take the folder, report and cut the torn tails of earlier runs, start a segment.
 
-        Each torn tail becomes an event SPOOL_TORN of the new run. ``budget_bytes``: what the spool
-        may use of the disk. ``keep_loaded``: seconds that loaded segments are kept.
+        Each torn tail becomes an event SPOOL_TORN of the new run. A segment of ``segment_bytes``
+        or ``segment_seconds`` is followed by another. ``budget_bytes``: what the spool may use of
+        the disk. ``keep_loaded``: seconds that loaded segments are kept.
 
         Raises:
             SpoolError: another process owns the folder, a file is foreign or newer, no permission.
@@ -112,11 +113,11 @@ class Spool:
         lock = take_folder(folder)
         clocks = clocks or Clocks()
         room = SpoolRoom(folder, clocks, budget_bytes, keep_loaded)
-        spool = cls(folder, paper_user, run_id, segment_bytes, clocks, lock, room)
+        spool = cls(folder, paper_user, run_id, segment_bytes, segment_seconds, clocks, lock, room)
         try:
             earlier = list_segments(folder)
             room.for_loading(spool._start_segment)
-            spool._report_torn_tails(earlier)
+            cut_torn_tails(earlier, paper_user, spool._report_torn)
             room.reserve.ensure()
             room.measure()
         except BaseException:
@@ -249,17 +250,29 @@ class Spool:
             raise SpoolError(f"{self.folder}: the spool of run {self.run_id} is closed")
         if not writer.has_room(len(record), self._segment_bytes):
             writer = self._start_segment()
+        elif writer.is_old(self.clocks.seconds(), self._segment_seconds):
+            writer = self._leave_old_segment(writer)
         writer.append(record)
         self._bytes += len(record)
         self.room.budget.took(len(record))
         self._unsynced = True
         self._tail = Position(self.run_id, self._tail.segment, writer.offset)
 
+    def _leave_old_segment(self, old: SegmentWriter) -> SegmentWriter:
+        """Another segment, so that what is in the old one can be freed. The old one could go on,
+        so a disk that refuses a new one costs no record."""
+        old.began = self.clocks.seconds()
+        try:
+            return self._start_segment()
+        except SpoolError as error:
+            logger.warning("%s: goes on beyond its time (%s)", old.path, error)
+            return old
+
     def _start_segment(self) -> SegmentWriter:
         number = self._tail.segment + 1
         header = SegmentHeader(self.paper_user, self.run_id, number, self.clocks.wall())
         path = segment_file(self.folder, self.run_id, number).path
-        writer = SegmentWriter(path, encode_segment_header(header))
+        writer = SegmentWriter(path, encode_segment_header(header), self.clocks.seconds())
         if self._writer is not None:
             # Synced and closed by sync(): the caller of append must not wait for the disk.
             self._retired.append(self._writer.descriptor)
@@ -268,21 +281,7 @@ class Spool:
         self._tail = Position(self.run_id, number, writer.offset)
         return writer
 
-    def _report_torn_tails(self, earlier: list[SegmentFile]) -> None:
-        # Only the last segment of a run can end in the middle of a record: rotation is clean.
-        last = {segment.run_id: segment for segment in earlier}
-        for segment in earlier:
-            # A killed run may have left bytes that only the kernel holds yet.
-            sync_file(segment.path)
-        for segment in last.values():
-            keep = end_of_records(segment.path, self.paper_user)
-            torn = size_of(segment.path) - keep
-            if torn == 0:
-                continue
-            logger.warning("%s: cutting off a torn tail of %d bytes", segment.path, torn)
-            detail = {"run_id": segment.run_id, "segment": segment.number, "torn_bytes": torn}
-            # Reported before it is cut: after a crash in between it is reported once more.
-            cause = Cause.STREAMER_DIED
-            self.append_event(StreamEventKind.SPOOL_TORN, cause=cause, detail=detail, urgent=True)
-            self.sync()
-            cut_tail(segment, keep)
+    def _report_torn(self, detail: dict[str, Any]) -> None:
+        cause = Cause.STREAMER_DIED
+        self.append_event(StreamEventKind.SPOOL_TORN, cause=cause, detail=detail, urgent=True)
+        self.sync()

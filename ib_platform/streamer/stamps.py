@@ -90,6 +90,13 @@ class HeartbeatWatch:
         """Forget: the own clock was set."""
         self._offsets.clear()
 
+    def offset(self, monotonic: int) -> float | None:
+        """Own clock minus the server's in seconds, by the fastest heartbeat of the ten minutes
+        before ``monotonic`` (ns): the way of that one is in it. None: there was none."""
+        since = monotonic - _REMEMBERED * _NANOS
+        recent = [offset for arrived, offset in self._offsets if arrived >= since]
+        return min(recent) / _NANOS if recent else None
+
     def arrived(self, sent_ms: int, at: Moment) -> Doubt | None:
         """Take a heartbeat (``sent_ms``: the server's clock); a Doubt when it came late."""
         offsets = self._offsets

@@ -76,7 +76,9 @@ def test_finalizing_a_date(client: Any, record: Recorder, instance: dg.DagsterIn
         assert found["dagster/partition_row_count"] == rows > 0
         assert found["preview"].startswith("| con")
     checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
-    assert set(checks) == {"bars_sound", "quality_verdict", "spool_balance"}
+    assert set(checks) == {"bars_sound", "quality_verdict", "spool_balance", "frames_verified"}
+    assert checks["frames_verified"].passed
+    assert checks["frames_verified"].metadata["frames_stored"].value == len(record.frames)
     assert checks["bars_sound"].passed
     assert checks["spool_balance"].passed
     assert {check.metadata["trade_date"].value for check in checks.values()} == {KEY}
@@ -94,7 +96,28 @@ def test_checks_report_what_is_wrong(
     assert checks["spool_balance"].severity is dg.AssetCheckSeverity.ERROR
     assert not checks["quality_verdict"].passed
     assert checks["quality_verdict"].severity is dg.AssetCheckSeverity.WARN
+    verified = checks["frames_verified"]
+    assert not verified.passed
+    assert verified.severity is dg.AssetCheckSeverity.ERROR
+    assert verified.description == "r: not stored: seq 5"
+    assert verified.metadata["frames_unexplained"].value == 1
+    assert "| r | missing | unexplained | 1 |" in str(verified.metadata["findings"].value)
     assert "spool balance" in str(checks["quality_verdict"].metadata["rows"].value)
+
+
+def test_the_record_can_be_verified_alone(
+    client: Any, record: Recorder, instance: dg.DagsterInstance
+) -> None:
+    """By hand in the UI, without a partition: then the newest report names the date."""
+    assert run("finalize_date_job", instance).success
+    key = dg.AssetCheckKey(dg.AssetKey("frames"), "frames_verified")
+    job = defs().resolve_implicit_global_asset_job_def()
+    result = job.get_subset(asset_selection=set(), asset_check_selection={key}).execute_in_process(
+        instance=instance
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert evaluation.passed
+    assert evaluation.metadata["trade_date"].value == KEY
 
 
 def test_refreshing_the_open_date(

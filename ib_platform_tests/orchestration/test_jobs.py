@@ -49,11 +49,12 @@ def _pods(created: Pods, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pods]:
 
 
 def run(
-    instance: dg.DagsterInstance, job: dg.JobDefinition, **config: str | bool
+    instance: dg.DagsterInstance, job: dg.JobDefinition, **config: str | bool | float
 ) -> dg.ExecuteInProcessResult:
     run_config: dict[str, Any] = {}
     if config:
-        run_config = {"ops": {job.name.removesuffix("_pod"): {"config": config}}}
+        (op,) = job.nodes
+        run_config = {"ops": {op.name: {"config": config}}}
     return job.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
 
 

@@ -80,7 +80,7 @@ def test_any_flipped_bit_is_noticed(
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\x00" * 100, b'{"crc32c":1}'])
 def test_a_damaged_manifest_says_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / MANIFEST_NAME).write_bytes(content)
-    with pytest.raises(SpoolError, match=r"is damaged .* move it away"):
+    with pytest.raises(SpoolError, match=r"is damaged .* moves it aside"):
         load_manifest(tmp_path, "alpha")
 
 

@@ -147,8 +147,8 @@ def test_two_earlier_runs_are_recovered_in_order(tmp_path: Path, warehouse: Clic
     assert stored_seqs(warehouse, first) == list(range(170))
     assert stored_seqs(warehouse, second) == list(range(130))
     assert events(warehouse, "run_recovered") == [
-        (third.run_id, {"run_id": first, "frames": 170, "torn_bytes": 0}),
-        (third.run_id, {"run_id": second, "frames": 130, "torn_bytes": 11}),
+        (third.run_id, {"run_id": first, "frames": 170, "next_seq": 170, "torn_bytes": 0}),
+        (third.run_id, {"run_id": second, "frames": 130, "next_seq": 130, "torn_bytes": 11}),
     ]
     assert (
         events(warehouse, "spool_torn")
@@ -320,7 +320,7 @@ def test_a_damaged_manifest_blocks_loading_but_not_spooling(
     loader = loader_of(spool, warehouse)
     loader.start()
     wait_until(lambda: loader.health().state == "blocked", "a blocked loader")
-    assert "move it away" in (loader.health().last_error or "")
+    assert "moves it aside" in (loader.health().last_error or "")
     append(spool, [b"one"])
     (tmp_path / MANIFEST_NAME).unlink()
     assert loader.stop(60)
@@ -350,9 +350,11 @@ def test_damage_loses_only_what_it_hit_and_is_reported(
     assert stored_seqs(warehouse, run_id) == [0, 1, 2, 3, 5, 6, 7, 8]
     ((_, detail),) = events(warehouse, "spool_torn")
     assert (detail["run_id"], detail["skipped_bytes"]) == (run_id, 37 + len(b"frame 4"))
+    assert (detail["next_seq"], detail["found_seq"]) == (4, 5)
     cause = query(warehouse, "SELECT cause FROM stream_events WHERE kind = 'spool_torn'")
     assert cause == [(Cause.SPOOL_DAMAGED,)]
-    assert events(warehouse, "run_recovered")[0][1]["frames"] == 8
+    recovered = events(warehouse, "run_recovered")[0][1]
+    assert (recovered["frames"], recovered["next_seq"]) == (8, 9)
 
 
 def test_a_missing_segment_is_reported(tmp_path: Path, warehouse: ClickHouse) -> None:
@@ -363,7 +365,9 @@ def test_a_missing_segment_is_reported(tmp_path: Path, warehouse: ClickHouse) ->
     spool.close()
     stored = stored_seqs(warehouse, run_id)
     assert 0 < len(stored) < 6
-    assert events(warehouse, "spool_torn")[0][1]["missing_segments"] == 1
+    ((_, detail),) = events(warehouse, "spool_torn")
+    assert detail["missing_segments"] == 1
+    assert {detail["next_seq"] - 1, detail["next_seq"]} & set(stored) == {detail["next_seq"] - 1}
 
 
 def test_the_spool_stays_small_while_it_is_loaded(tmp_path: Path, warehouse: ClickHouse) -> None:

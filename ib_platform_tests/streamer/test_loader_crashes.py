@@ -15,6 +15,7 @@ from ib_platform.config import ClickHouse, Limits
 from ib_platform.streamer import backlog as backlog_module
 from ib_platform.streamer.segments import list_segments
 from ib_platform.streamer.sender import Sender
+from ib_platform_tests.figures import Figures
 from ib_platform_tests.streamer.spools import (
     RunProcess,
     append,
@@ -28,8 +29,11 @@ from ib_platform_tests.streamer.spools import (
 )
 
 
+@pytest.mark.parametrize(
+    "kills", [25, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
-    tmp_path: Path, warehouse: ClickHouse
+    tmp_path: Path, warehouse: ClickHouse, figures: Figures, kills: int
 ) -> None:
     stop_merges(warehouse)
     rng = random.Random(20261122)
@@ -38,14 +42,15 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(
     folder = tmp_path / "spool"
     acknowledged: dict[str, int] = {}
     killed = []
-    for round_ in range(11):
+    for round_ in range(kills + 1):
         run = RunProcess(folder, settings_file)
         run.wait_for_frames(rng.randrange(1, 1500))
-        run.end(signal.SIGTERM if round_ == 10 else signal.SIGKILL)
+        run.end(signal.SIGTERM if round_ == kills else signal.SIGKILL)
         acknowledged[run.run_id] = len(run.acknowledged)
-        if round_ < 10:
+        if round_ < kills:
             killed.append(run.run_id)
     assert run.last_line == "drained True"
+    figures(f"{kills} kills, {sum(acknowledged.values())} frames acknowledged by the spool")
     stored = {run_id: stored_seqs(warehouse, run_id) for run_id in acknowledged}
     for run_id, count in acknowledged.items():
         assert stored[run_id] == list(range(len(stored[run_id]))), run_id

@@ -9,11 +9,15 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import filelock
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from ib_platform.cli import main
 from ib_platform.config import ClickHouse
-from ib_platform.errors import SpoolError, WarehouseError
+from ib_platform.errors import PlatformInUseError, SpoolError, WarehouseError
+from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.loader import MOST_REFUSED_IN_A_ROW, Loader
 from ib_platform.streamer.quarantine import (
@@ -24,8 +28,10 @@ from ib_platform.streamer.quarantine import (
     quarantined_count,
 )
 from ib_platform.streamer.resend import Resender
+from ib_platform.streamer.resend_command import resend_spool
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect
+from ib_platform_tests.pod_processes import write_config
 from ib_platform_tests.streamer.spools import (
     PAPER_USER,
     append,
@@ -36,7 +42,7 @@ from ib_platform_tests.streamer.spools import (
     stop_merges,
     stored_seqs,
 )
-from ib_platform_tests.support import capture_ladder_payloads
+from ib_platform_tests.support import capture_ladder_payloads, make_config
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 POISON = b"a payload that a constraint forbids"
@@ -199,3 +205,47 @@ def test_a_batch_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (folder / BATCH_NAME).write_bytes(msgspec.json.encode({"name": "x"}))
     with pytest.raises(SpoolError, match="cannot be read"):
         quarantined(tmp_path)
+
+
+def test_the_command_and_verify_tell_the_same(
+    tmp_path: Path, warehouse: ClickHouse, client: Client
+) -> None:
+    config = make_config(tmp_path, clickhouse=warehouse.model_dump())
+    file = str(write_config(config, tmp_path))
+    forbid(client, "frames", f"payload != '{POISON.decode()}'")
+    spool = open_spool(PodPaths(tmp_path, PAPER_USER).spool)
+    append(spool, [*capture_ladder_payloads()[:20], POISON, *capture_ladder_payloads()[20:60]])
+    drained(spool, warehouse)
+    spool.append_event(StreamEventKind.RUN_STOPPED, detail={"received": 61, "spooled": 61})
+    drained(spool, warehouse)
+    spool.close()
+    at = ["--from", "2025-11-12", "--to", "2025-11-14", "--config", file]
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, arguments)
+        return done.exit_code, done.output
+
+    code, said = run("verify", *at)
+    assert code == 0, said
+    assert "quarantined" in said
+    assert "50" in said
+    code, said = run("spool", "resend", "--config", file, "--paper-user", PAPER_USER)
+    assert code == WarehouseError.exit_code
+    allow(client, "frames")
+    code, said = run("spool", "resend", "--config", file, "--dry-run")
+    assert code == 0, said
+    assert "frames: 50 lacking, 0 there" in said
+    assert f"{PAPER_USER}: 50 rows would be sent" in said
+    assert "beta: no spool at" in said
+    code, said = run("spool", "resend", "--config", file, "--acknowledged")
+    assert code == 0, said
+    assert f"{PAPER_USER}: 50 rows sent" in said
+    assert stored_seqs(warehouse, spool.run_id) == list(range(61))
+    code, said = run("verify", *at)
+    assert code == 0, said
+    assert "quarantined" not in said
+
+
+def test_one_resend_at_a_time(tmp_path: Path, warehouse: ClickHouse) -> None:
+    with filelock.FileLock(tmp_path / "resend.lock"), pytest.raises(PlatformInUseError):
+        resend_spool(warehouse, tmp_path, PAPER_USER, acknowledged=False, dry_run=False, say=print)

@@ -116,6 +116,18 @@ def test_after_a_step_of_the_own_clock_nothing_is_late() -> None:
     assert beats.next(0.2, ahead=5) is None
 
 
+def test_the_offset_is_that_of_the_fastest_and_ends_with_a_step_of_the_own_clock() -> None:
+    beats = Beats()
+    assert beats.watch.offset(0) is None
+    for delay in (0.5, 0.2, 0.9):
+        beats.next(delay, ahead=-3)
+    assert beats.watch.offset(31 * SECOND) == -2.8
+    assert beats.watch.offset(621 * SECOND) == -2.1
+    assert beats.watch.offset(632 * SECOND) is None
+    beats.watch.restart()
+    assert beats.watch.offset(31 * SECOND) is None
+
+
 @given(st.lists(st.floats(0, 0.99), max_size=40))
 def test_delays_within_a_second_of_each_other_are_never_late(delays: list[float]) -> None:
     beats = Beats()

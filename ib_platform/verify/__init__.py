@@ -1,0 +1,1 @@
+"""``ib-platform verify``: the record against itself, and against spools that still exist."""

@@ -1,0 +1,1 @@
+"""Proof over the table ``frames``: received = stored + lost with cause."""
