@@ -1,11 +1,12 @@
-# Ten targets, each one line that a person could type. `make demo` and `make test` need nothing but
+# Eleven targets, each one line that a person could type. `make demo` and `make test` need nothing but
 # Python 3.11+ (with venv) and make: they create .venv when it is missing or constraints.txt changed.
 PYTHON ?= python3
 BIN := .venv/bin
 FOR :=
+SEED := 1
 ARGS :=
 
-.PHONY: demo dev test test-long check bench shots stop clean venv
+.PHONY: demo dev test test-long chaos check bench shots stop clean venv
 
 demo: venv  ## the whole system on this machine; FOR=120 ends by itself
 	@mkdir -p .ib_platform
@@ -20,6 +21,9 @@ test: venv  ## everything that stays under 20 minutes on 2 cores
 
 test-long: venv  ## what takes longer
 	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
+
+chaos: venv  ## hundreds of faults by chance, then proof that nothing is lost unsaid; SEED=n
+	$(BIN)/python -m ib_platform_tests.faults.chaos --seed $(SEED) $(ARGS)
 
 check: venv  ## lint, types, Dagster definitions
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/dg check defs

@@ -19,7 +19,7 @@ BUDGETS = {
     "doctor": 90,
     "e2e": 520,
     "failures": 550,
-    "faults": 100,
+    "faults": 260,
     "fleet": 90,
     "gateway": 480,
     "ibkr": 90,

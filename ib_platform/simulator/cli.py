@@ -47,6 +47,7 @@ CONFIG_OPTION = click.option(
 @click.option("--replay", type=_FILE, help="Play a recorded capture instead of a market.")
 @click.option("--speed", type=_POSITIVE, help="Time scale of the replay.")
 @click.option("--max-pause", type=_POSITIVE, help="Longest pause of the replay, in seconds.")
+@click.option("--sent-log", type=_FILE, help="A new file: one line of JSON for every frame sent.")
 @click.option("--parent-pid", type=int, hidden=True, help="End when this process ends.")
 def simulate(
     config_file: Path | None,
@@ -55,6 +56,7 @@ def simulate(
     list_parameters: bool,
     upstream_port: int | None,
     control_port: int | None,
+    sent_log: Path | None,
     parent_pid: int | None,
     **options: Any,
 ) -> None:
@@ -84,6 +86,7 @@ def simulate(
         upstream_port=upstream_port,
         control_port=control_port or config.simulator_control_port(paper_user) or 0,
         parent_pid=parent_pid,
+        sent_log=sent_log,
     )
 
 

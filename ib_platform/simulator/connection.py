@@ -64,6 +64,7 @@ class Connection:
         self._heartbeats = self._heartbeats_from(now)
         self._wall_offset = self._world.clock.wall() - now
         self._happened: asyncio.Queue[Fault] = asyncio.Queue()
+        self._note = None if face.world.sent_log is None else face.world.sent_log.websocket()
         self._dead = self._fault(FaultKind.HALF_OPEN) is not None
 
     async def run(self) -> None:
@@ -108,6 +109,8 @@ class Connection:
         if self._socket.closed or transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
         # From here to the write nothing else runs: what is counted is written.
+        if self._note is not None:
+            self._note(self._username, payload)
         if self._login is not None:
             self._world.sent(self._login.user.username).count(payload)
         if as_text or payload == ECHO or self._sends_text():

@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -27,6 +28,7 @@ def serve(
     upstream_port: int | None = None,
     control_port: int | None = 0,
     parent_pid: int | None = None,
+    sent_log: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return. With ``parent_pid`` it also ends when that
     process has ended. Raises like ``run_simulator``."""
@@ -36,6 +38,7 @@ def serve(
         scenario=scenario,
         upstream_port=upstream_port,
         control_port=control_port,
+        sent_log=sent_log,
     )
     asyncio.run(_until_told_to_end(simulation, parent_pid))
 

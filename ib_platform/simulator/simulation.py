@@ -30,6 +30,7 @@ from ib_platform.simulator.recorded_facts import require_listable
 from ib_platform.simulator.replay import Replay
 from ib_platform.simulator.scenario import Scenario
 from ib_platform.simulator.scripted import load_scripts
+from ib_platform.simulator.sent_log import SentLog
 from ib_platform.simulator.users import SimulatedUser
 from ib_platform.simulator.world import World
 
@@ -62,16 +63,19 @@ async def run_simulator(
     scenario: Scenario | None = None,
     upstream_port: int | None = None,
     control_port: int | None = None,
+    sent_log: Path | None = None,
 ) -> None:
     """Serve the seats until cancelled; prints one line for each port when all of them listen.
 
     Certificates are made if they are missing. What is played comes from
     ``config.gateway.simulator`` and the scenario; ``behaviour`` and ``clock`` replace the
     scenario's. ``control_port`` 0 takes a free one and None none; it is noted in a file of
-    each seat's pod, where ``ib-platform fault`` finds it.
+    each seat's pod, where ``ib-platform fault`` finds it. ``sent_log``: a new file that takes a
+    line for every frame.
 
     Raises:
-        ConfigurationError: a capture, book or scenario that cannot be played; nothing listens.
+        ConfigurationError: a capture, book or scenario that cannot be played, or a sent log that
+            cannot be made; nothing listens.
         PlatformInUseError: a port is taken.
     """
     world = _world_of(config, seats, scenario, behaviour, clock)
@@ -82,6 +86,9 @@ async def run_simulator(
     lines: list[str] = []
     ports: list[GatewayPort] = []
     async with AsyncExitStack() as stack:
+        if sent_log is not None:
+            world.sent_log = SentLog.open(sent_log)
+            stack.callback(world.sent_log.close)
         for seat in seats:
             user = _user_of(world, config, seat)
             own = GatewaySeat.of(config, seat.paper_user)

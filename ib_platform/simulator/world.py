@@ -27,6 +27,7 @@ from ib_platform.simulator.pacing import Pacing
 from ib_platform.simulator.record import Sent
 from ib_platform.simulator.replay import Outlets, Replay
 from ib_platform.simulator.scripted import BookScript, ScriptedMarket
+from ib_platform.simulator.sent_log import SentLog
 from ib_platform.simulator.session_faults import SessionFaults
 from ib_platform.simulator.sessions import UserSessions
 from ib_platform.simulator.synthetic import SyntheticMarket
@@ -55,6 +56,8 @@ class World:
         self.clock = clock or ScaledClock()
         self.seed = seed
         self.replay = replay
+        self.sent_log: SentLog | None = None
+        """Takes a line for every frame before it is sent."""
         self.faults = Faults()
         self.pacing = Pacing(self.behaviour.pacing)
         self.hours = MarketHours(self.behaviour.hours)

@@ -6,6 +6,7 @@ announces is sent, and says that files are finished before they are deleted.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadingBatch:
-    """A batch with its rows. ``after`` is the decoder's state behind it."""
+    """A batch with its rows. ``after`` is the decoder's state behind it. ``was_damaged``: it was on
+    its way with other rows, so ClickHouse may have some of these, and has to be asked."""
 
     batch: Batch
     rows: Rows
@@ -59,6 +61,7 @@ class LoadingBatch:
     oldest_ns: int
     frames: int
     full: bool
+    was_damaged: bool = False
 
 
 class Backlog:
@@ -69,6 +72,7 @@ class Backlog:
         self._spool = spool
         self._folder = spool.folder
         self.manifest = load_manifest(spool.folder, spool.paper_user)
+        self._said_damaged: Position | None = None
         self._delete_finished()
 
     def next_batch(self, max_records: int) -> LoadingBatch | None:
@@ -80,7 +84,9 @@ class Backlog:
             SpoolError: the spool cannot be read or the manifest not be written.
         """
         if self.manifest.batch is not None:
-            return self._rebuild(self.manifest.batch)
+            rebuilt = self._rebuild(self.manifest.batch)
+            if rebuilt is not None:
+                return rebuilt
         while True:
             position = self._position()
             tail = self._spool.tail
@@ -92,8 +98,9 @@ class Backlog:
                 continue
             end = tail.offset if live else size_of(path)
             chunk = read_chunk(path, position.offset, end, self._spool.paper_user, max_records)
-            if chunk.skipped:
-                found = first_frame(chunk.records)
+            found = first_frame(chunk.records)
+            jumps = found is not None and found > self._decoder().next_seq
+            if chunk.skipped or (jumps and self._said_damaged != position):
                 detail = {"skipped_bytes": chunk.skipped, "found_seq": found}
                 self._report_damage(position, detail)
             if chunk.records:
@@ -199,32 +206,31 @@ class Backlog:
             full=len(records) >= max_records,
         )
 
-    def _rebuild(self, batch: Batch) -> LoadingBatch:
+    def _rebuild(self, batch: Batch) -> LoadingBatch | None:
+        """The batch that was in flight. What damage has left of it, where somebody has cut or
+        changed the segment since; None where that is nothing."""
         begin, end = self._position(), batch.end
         path = segment_file(self._folder, end.run_id, end.segment).path
-        records = self._records(begin, end)
-        if not records:
-            raise SpoolError(
-                f"{path}: the manifest has a batch in flight up to byte {end.offset}, which is not "
-                f"in the file. Restore the file, or move {self._folder / 'manifest.json'} away to "
-                "load what is there from its beginning."
-            )
-        loading = self._decode(begin, end, records, len(records))
-        same_tokens = {part.token: part.rows for part in batch.parts}
-        for part in loading.batch.parts:
-            if same_tokens.get(part.token, part.rows) != part.rows:
-                raise SpoolError(
-                    f"{path}: the batch in flight up to byte {end.offset} had "
-                    f"{same_tokens[part.token]} rows of {part.table} and has {part.rows} now. The "
-                    "segment was changed, or another version of ib_platform wrote the manifest."
-                )
-        return loading
+        left = replace(end, offset=max(begin.offset, min(end.offset, size_of(path))))
+        records = self._records(begin, left)
+        if records:
+            loading = self._decode(begin, left, records, len(records))
+            rows = {part.token: part.rows for part in batch.parts}
+            if left == end and all(
+                rows.get(p.token, p.rows) == p.rows for p in loading.batch.parts
+            ):
+                return loading
+        self._report_damage(begin, {"in_flight_bytes": end.offset - left.offset})
+        if records:
+            return dataclasses.replace(loading, was_damaged=True)
+        self._save(replace(self.manifest, batch=None))
+        return None
 
     def _records(self, begin: Position, end: Position) -> list[Record]:
         path = segment_file(self._folder, end.run_id, end.segment).path
         records: list[Record] = []
         offset = begin.offset
-        while offset < end.offset and size_of(path) >= end.offset:
+        while offset < end.offset:
             chunk = read_chunk(path, offset, end.offset, self._spool.paper_user)
             records += chunk.records
             offset = chunk.end
@@ -285,6 +291,7 @@ class Backlog:
         where |= {"next_seq": 0 if decoder is None else decoder.next_seq}
         logger.error("%s: damaged spool: %s %s", self._folder, where, detail)
         self._emit(StreamEventKind.SPOOL_TORN, Cause.SPOOL_DAMAGED, {**where, **detail})
+        self._said_damaged = position
 
     def _emit(self, kind: StreamEventKind, cause: Cause, detail: dict[str, Any]) -> None:
         self._spool.append_event(kind, cause=cause, detail=detail, urgent=True)

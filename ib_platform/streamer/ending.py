@@ -31,7 +31,9 @@ def say_the_end(state: StreamerState, error: BaseException | None) -> None:
     if state.journal.lost:
         balance["lost"] = state.journal.lost
     try:
-        state.journal.event_now(StreamEventKind.RUN_STOPPED, cause=cause, detail={**balance, **why})
+        state.journal.event_now(
+            StreamEventKind.RUN_STOPPED, last=True, cause=cause, detail={**balance, **why}
+        )
         state.spool.sync()
     except SpoolError as refusal:
         logger.error("the end of the run is not on disk: %s", refusal)

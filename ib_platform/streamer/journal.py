@@ -94,13 +94,15 @@ class Journal:
         except SpoolError as error:
             logger.error("an event waits until the spool takes it: %s: %s", kind.value, error)
 
-    def event_now(self, kind: StreamEventKind, **fields: Any) -> None:
-        """Write an event, after all that wait and the end of a loss.
+    def event_now(self, kind: StreamEventKind, *, last: bool = False, **fields: Any) -> None:
+        """Write an event, after all that wait and the end of a loss. ``last``: of the run, so that
+        no frame comes any more and a loss ends here, whether there is room for frames or not.
 
         Raises:
             SpoolError: then it is not kept at all.
         """
-        self.catch_up()
+        self._write_waiting()
+        self._end_loss(None, last=last)
         self._spool.append_event(kind, **fields)
 
     def catch_up(self, now_ns: int | None = None) -> None:
@@ -110,8 +112,15 @@ class Journal:
             SpoolError: the spool still refuses; what was not written goes on waiting.
         """
         self._write_waiting()
+        self._end_loss(now_ns)
+
+    def _end_loss(self, now_ns: int | None, *, last: bool = False) -> None:
         if (loss := self.losing) is None:
             return
+        if not last:
+            # An event may still fit where no frame may go: that would be no end of the loss, and
+            # one such event for each frame would take the room that loading needs.
+            self._spool.require_room()
         end = self._clocks.wall() if now_ns is None else now_ns
         detail = {
             "lost_frames": loss.frames,

@@ -191,7 +191,15 @@ class Loader:
         self._oldest_ns = loading.oldest_ns
         refusals = []
         for part in loading.batch.parts:
-            sent = self._send(part, loading.rows[part.table])
+            rows = loading.rows[part.table]
+            if loading.was_damaged:
+                missing = self._sender.missing(part, rows, self._may_go_on)
+                if missing is None:
+                    return None
+                if not missing:
+                    continue
+                rows = missing
+            sent = self._send(part, rows)
             if sent is Sent.STOPPED:
                 return None
             if isinstance(sent, Refusal):

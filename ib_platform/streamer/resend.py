@@ -19,7 +19,8 @@ import msgspec
 from ib_platform.config import ClickHouse
 from ib_platform.errors import SpoolError, WarehouseError
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.arrow import COLUMNS, to_arrow
+from ib_platform.streamer.arrow import to_arrow
+from ib_platform.streamer.asking import missing_rows
 from ib_platform.streamer.batches import load_manifest
 from ib_platform.streamer.decode import STREAM_EVENTS, Row, RunDecoder, trade_date_of_ns
 from ib_platform.streamer.kept import KeptSegments
@@ -97,24 +98,7 @@ class Resender:
             resent.add(table, len(rows) - len(missing), len(missing))
 
     def _missing(self, table: str, rows: list[Row]) -> list[Row]:
-        names = [name for name, _ in COLUMNS[table]]
-        key = "event_no" if table == STREAM_EVENTS else "seq"
-        number, run = names.index(key), names.index("run_id")
-        numbers = [row[number] for row in rows]
-        with warehouse_errors(self._settings, f"look for rows in {table}"):
-            found = self._client.query(
-                f"SELECT DISTINCT {key} FROM {table} "
-                "WHERE trade_date IN {dates:Array(Date)} AND run_id = {run:String} "
-                f"AND {key} BETWEEN {{first:UInt64}} AND {{last:UInt64}}",
-                {
-                    "dates": sorted({row[0] for row in rows}),
-                    "run": rows[0][run],
-                    "first": min(numbers),
-                    "last": max(numbers),
-                },
-            ).result_rows
-        there = {value for (value,) in found}
-        return [row for row in rows if row[number] not in there]
+        return missing_rows(self._client, self._settings, table, rows)
 
     def _insert(self, table: str, rows: list[Row], name: str) -> None:
         arrow = to_arrow(table, rows)

@@ -18,7 +18,9 @@ from urllib3.exceptions import HTTPError
 
 from ib_platform import config
 from ib_platform.errors import WarehouseError
+from ib_platform.streamer.asking import missing_rows
 from ib_platform.streamer.batches import Part
+from ib_platform.streamer.decode import Row
 from ib_platform.streamer.insert_observer import InsertObserver
 from ib_platform.streamer.quarantine import Refusal
 from ib_platform.warehouse.connect import (
@@ -117,6 +119,20 @@ class Sender:
                 return Sent.STORED
         return Sent.STOPPED
 
+    def missing(self, part: Part, rows: list[Row], go_on: Callable[[], bool]) -> list[Row] | None:
+        """The rows of ``part`` that ClickHouse has not; None when ``go_on`` said no before it
+        answered. Errors are retried like those of ``send``."""
+        attempt = 0
+        while go_on():
+            try:
+                return missing_rows(self._connected(), self._settings, part.table, rows)
+            except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
+                self._failed(part, error)
+                blocked = self.state == "blocked"
+                self._pause(BLOCKED_DELAY if blocked else retry_delay(attempt, self._rng))
+                attempt += 1
+        return None
+
     def close(self) -> None:
         """Give the connection back. Idempotent; the next ``send`` opens another."""
         client, self._client = self._client, None
@@ -124,8 +140,6 @@ class Sender:
             client.close()
 
     def _insert(self, part: Part, rows: pyarrow.Table) -> None:
-        if self._client is None:
-            self._client = connect(self._settings, role="loader", read_timeout=INSERT_TIMEOUT)
         settings = {
             "insert_deduplication_token": part.token,
             "insert_deduplicate": 1,
@@ -133,7 +147,12 @@ class Sender:
             "wait_end_of_query": 1,
         }
         with warehouse_errors(self._settings, f"insert into {part.table}"):
-            self._client.insert_arrow(part.table, rows, settings=settings)
+            self._connected().insert_arrow(part.table, rows, settings=settings)
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = connect(self._settings, role="loader", read_timeout=INSERT_TIMEOUT)
+        return self._client
 
     def _failed(self, part: Part, error: Exception) -> None:
         self.close()

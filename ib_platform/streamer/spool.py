@@ -21,6 +21,7 @@ from ib_platform.clocks import Clocks
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.records import (
+    RECORD_HEADER_BYTES,
     RecordKind,
     SegmentHeader,
     StreamEvent,
@@ -139,6 +140,10 @@ class Spool:
     def bytes_written(self) -> int:
         """Bytes of all records of this run, headers included."""
         return self._bytes
+
+    def require_room(self) -> None:
+        """SpoolError where the next frame would be refused without a try."""
+        self.room.refuse(RECORD_HEADER_BYTES)
 
     def append_frame(
         self, received_ns: int, monotonic_ns: int, connection: int, payload: bytes

@@ -29,6 +29,8 @@ IMPLAUSIBLE = 30.0
 server whose clock was set: the minimum begins anew."""
 _REMEMBERED = 600.0
 _LOOK = 0.05
+_LOOKS = 10
+_AT_ONCE = 1_000_000
 _NANOS = 1_000_000_000
 _NANOS_PER_MS = 1_000_000
 
@@ -124,8 +126,15 @@ def record_doubt(journal: Journal, doubt: Doubt) -> None:
 
 
 def look_at(clocks: Clocks) -> Moment:
-    """Both clocks, now."""
-    return Moment(clocks.wall(), clocks.monotonic())
+    """Both clocks, now. A process that was stopped between the two looks again, since that would
+    seem to be a step of the clock, and its stall would have no span."""
+    for _ in range(_LOOKS):
+        before = clocks.monotonic()
+        wall = clocks.wall()
+        monotonic = clocks.monotonic()
+        if monotonic - before <= _AT_ONCE:
+            break
+    return Moment(wall, monotonic)
 
 
 async def watch_clocks(

@@ -39,7 +39,11 @@ class SimulatorProcess:
     this process holds."""
 
     def __init__(
-        self, folder: Path, behaviour: dict[str, Any], users: Sequence[dict[str, Any]] = ()
+        self,
+        folder: Path,
+        behaviour: dict[str, Any],
+        users: Sequence[dict[str, Any]] = (),
+        options: Sequence[str] = (),
     ) -> None:
         self.config = make_config(folder)
         self.user: PaperUser = self.config.paper_user("alpha")
@@ -59,6 +63,7 @@ class SimulatorProcess:
         argv = [sys.executable, "-m", "ib_platform.cli", "simulate", "--paper-user", "alpha"]
         argv += ["--config", str(folder / "ib_platform.yaml")]
         argv += ["--scenario", str(folder / self.mark), "--control-port", str(self.control_port)]
+        argv += options
         self.log = folder / "simulator.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
@@ -109,17 +114,21 @@ def simulator(
     *,
     users: Sequence[dict[str, Any]] = (),
     survives: bool = True,
+    killed: bool = False,
+    options: Sequence[str] = (),
     **behaviour: Any,
 ) -> Iterator[SimulatorProcess]:
     """The process while it listens; it has to survive its clients and to end in order.
 
     ``users``: others whom IBKR knows, as a scenario writes them. ``survives`` false: a client may
-    end it.
+    end it. ``killed``: the test kills it itself. ``options``: more of the command's.
     """
-    running = SimulatorProcess(folder, SOONER | behaviour, users)
+    running = SimulatorProcess(folder, SOONER | behaviour, users, options)
     try:
         wait_until(running.is_ready, "a listening simulator")
         yield running
+        if killed:
+            return
         assert not survives or running.process.poll() is None, running.log.read_text()
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(30) == 0

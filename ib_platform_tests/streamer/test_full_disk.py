@@ -14,8 +14,10 @@ import pytest
 
 from ib_platform.config import ClickHouse, Limits
 from ib_platform.errors import SpoolError
-from ib_platform.states import StreamEventKind
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.loader import Loader
+from ib_platform.streamer.records import RecordKind, decode_event
 from ib_platform.streamer.reserve import RESERVE_BYTES, RESERVE_NAME, Reserve, no_room
 from ib_platform.streamer.segments import list_segments, size_of
 from ib_platform.streamer.spool import Spool
@@ -25,9 +27,10 @@ from ib_platform_tests.streamer.spools import (
     died_run,
     events,
     open_spool,
+    records_of,
     stored_seqs,
 )
-from ib_platform_tests.support import capture_ladder_payloads
+from ib_platform_tests.support import capture_ladder_payloads, wait_until
 
 SIZE = 3 * RESERVE_BYTES
 
@@ -135,4 +138,41 @@ def test_a_disk_that_stays_full_is_not_filled_with_segments(
         assert loader.drain(60)
         assert len(list_segments(spool.folder)) == 1
     assert list_segments(spool.folder)[0].number == 1
+    spool.close()
+
+
+def test_a_loss_is_one_event_however_long_it_lasts(small_disk: Path) -> None:
+    """Found by the chaos test: an event of each lost frame took the room that loading needs."""
+    spool = open_spool(small_disk / "spool")
+    filler = small_disk / "filler"
+    _occupy(filler)
+    spool.room.reserve.give_up()
+    _occupy(small_disk / "more", SIZE // 4)
+    journal = Journal(spool)
+    for number in range(5):
+        assert not journal.frame(BASE_NS + number, number, 1, b"{}")
+        with pytest.raises(SpoolError, match="needed to load the spool"):
+            journal.event_now(StreamEventKind.SUBSCRIBE_REQUESTED)
+    assert journal.take_recovery() is None
+    assert size_of(list_segments(spool.folder)[0].path) < 200
+    filler.unlink()
+    wait_until(spool.room.reserve.ensure, "room for the reserve")
+    assert journal.frame(BASE_NS + 9, 9, 1, b"{}")
+    assert journal.take_recovery() is Cause.DISK_FULL
+    (loss, frame) = records_of(spool.folder, spool.run_id)
+    assert decode_event(loss.payload).detail["lost_frames"] == 5
+    assert frame.kind is RecordKind.FRAME
+    spool.close()
+
+
+def test_the_last_word_of_a_run_needs_no_room_for_frames(small_disk: Path) -> None:
+    spool = open_spool(small_disk / "spool")
+    _occupy(small_disk / "filler")
+    spool.room.reserve.give_up()
+    _occupy(small_disk / "more", SIZE // 4)
+    journal = Journal(spool)
+    assert not journal.frame(BASE_NS, 0, 1, b"{}")
+    journal.event_now(StreamEventKind.RUN_STOPPED, last=True)
+    kinds = [decode_event(r.payload).kind.value for r in records_of(spool.folder, spool.run_id)]
+    assert kinds == ["frames_lost", "run_stopped"]
     spool.close()

@@ -96,6 +96,9 @@ class FullDisk:
         self._refuse()
         return self._spool.append_event(*arguments, **fields)  # type: ignore[arg-type]
 
+    def require_room(self) -> None:
+        self._refuse()
+
     def _refuse(self) -> None:
         if self.full:
             reason = OSError(errno.ENOSPC, "No space left on device")

@@ -21,6 +21,7 @@ from ib_platform.streamer.stamps import (
     HeartbeatWatch,
     Moment,
     judge_look,
+    look_at,
     watch_clocks,
 )
 from ib_platform_tests.streamer.app_bench import events_of
@@ -183,3 +184,18 @@ async def test_a_step_is_recorded_and_the_heartbeats_begin_anew(
     assert 2900 < step["step_ms"] < 3100
     assert not heartbeats._offsets
     spool.close()
+
+
+def test_a_process_stopped_between_its_two_clocks_looks_again() -> None:
+    """Found by the chaos test: a SIGSTOP there was a step of the clock and none of the stall."""
+    passed = 0
+
+    def wall() -> int:
+        nonlocal passed
+        at = WALL + passed
+        if passed == 0:
+            passed = 3 * SECOND
+        return at
+
+    moment = look_at(Clocks(wall, lambda: passed))
+    assert moment.wall - WALL == moment.monotonic == 3 * SECOND
