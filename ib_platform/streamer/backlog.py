@@ -220,7 +220,8 @@ class Backlog:
                 rows.get(p.token, p.rows) == p.rows for p in loading.batch.parts
             ):
                 return loading
-        self._report_damage(begin, {"in_flight_bytes": end.offset - left.offset})
+        if self._said_damaged != begin:
+            self._report_damage(begin, {"in_flight_bytes": end.offset - left.offset})
         if records:
             return dataclasses.replace(loading, was_damaged=True)
         self._save(replace(self.manifest, batch=None))

@@ -168,7 +168,7 @@ def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
     expected = union(expected)
     followed = [Span(spell.begin, spell.end) for spell in evidence.spells]
     holes = difference(expected, followed)
-    gaps = [Gap(hole.begin, hole.end, _cause_of(hole, evidence)) for hole in holes]
+    gaps = [gap for hole in holes for gap in _explained(hole, evidence)]
     gaps += _lost(intersection(expected, followed), evidence)
     for silence in _silent(expected, evidence):
         gaps.append(Gap(silence.begin, silence.end, _cause_of_silence(silence, evidence)))
@@ -228,20 +228,51 @@ def _cause_of_silence(silence: Span, evidence: Evidence) -> Cause:
     return next((cause for cause in _OF_SILENCES if cause in named), Cause.SILENT_LADDER)
 
 
-def _cause_of(hole: Span, evidence: Evidence) -> Cause:
-    """What kept the contract from being recorded for the longest time of the hole: it begins with
-    what ended the stream, and each word of the streamer, and its end, may change it."""
+def _explained(hole: Span, evidence: Evidence) -> list[Gap]:
+    """The hole as gaps: one up to the end of each run that ends inside of it, each with the cause
+    that held the longest. It begins with what ended the stream, and each word of the streamer may
+    change that."""
     before = [spell for spell in evidence.spells if spell.end <= hole.begin]
-    if not before:
-        return _longest(hole, _cause_at_start(hole, evidence), _changes(hole, evidence, True))
-    last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
+    changes = _changes(hole, evidence, never_came=not before)
+    first = _cause_at_start(hole, evidence)
+    own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
+    # Before the first run of all nobody was there, whose lack of words would be a finding.
+    nothing_known = Cause.UNKNOWN
+    if not before and not any(run.first_at <= hole.begin for run in own):
+        nothing_known = Cause.NOT_ASSIGNED
+    if before:
+        last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
+        first = _cause_of_end(last, evidence)
+    gaps: list[Gap] = []
+    ends = [(at, cause) for at, cause in _run_ends(evidence) if hole.begin < at < hole.end]
+    begins = [(hole.begin, first), *ends]
+    for (begin, cause), end in zip(begins, [*(at for at, _ in ends), hole.end], strict=True):
+        part = Span(begin, end)
+        held = _longest(part, cause, [(at, c) for at, c in changes if begin <= at < end])
+        held = nothing_known if held is Cause.UNKNOWN else held
+        if gaps and gaps[-1].cause is held:
+            gaps[-1] = Gap(gaps[-1].begin, end, held)
+        elif begin < end:
+            gaps.append(Gap(begin, end, held))
+    return gaps
+
+
+def _cause_of_end(last: Spell, evidence: Evidence) -> Cause:
     if last.ended_by == RUN_END:
         run = next((run for run in evidence.runs if run.run_id == last.run_id), None)
-        first = Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)
-    else:
-        fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
-        first = _known(last.cause, fallback)
-    return _longest(hole, first, _changes(hole, evidence, False))
+        return Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)
+    fallback = Cause.DISCONNECTED if last.ended_by == "disconnected" else Cause.NOT_ASSIGNED
+    return _known(last.cause, fallback)
+
+
+def _run_ends(evidence: Evidence) -> list[tuple[int, Cause]]:
+    """When runs of the paper user ended, and what then was the cause; in order."""
+    ends = [
+        (run.last_at, _cause_after_run(run, evidence))
+        for run in evidence.runs
+        if run.paper_user == evidence.paper_user
+    ]
+    return sorted((at, cause) for at, cause in ends if cause is not Cause.UNKNOWN)
 
 
 def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> Cause:
@@ -257,21 +288,17 @@ def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> 
     return max(choice, key=lambda cause: choice[cause])
 
 
-def _changes(hole: Span, evidence: Evidence, never_came: bool) -> list[tuple[int, Cause]]:
+def _changes(hole: Span, evidence: Evidence, *, never_came: bool) -> list[tuple[int, Cause]]:
     """What was learnt inside the hole about the session, and about the ladder itself where none
-    ever came; and the ends of runs."""
-    paper_user, conids = evidence.paper_user, evidence.conids()
+    ever came."""
+    conids = evidence.conids()
     changes = []
     for event in evidence.causes:
         cause = _known(event.cause, Cause.UNKNOWN)
         of_session = event.conid is None and cause in _OF_SESSIONS
         of_ladder = never_came and event.conid in conids and cause in _OF_LADDERS
-        if event.paper_user == paper_user and (of_session or of_ladder):
+        if event.paper_user == evidence.paper_user and (of_session or of_ladder):
             changes.append((event.at, cause))
-    for run in evidence.runs:
-        ended = _cause_after_run(run, evidence)
-        if run.paper_user == paper_user and ended is not Cause.UNKNOWN:
-            changes.append((run.last_at, ended))
     return [(at, cause) for at, cause in changes if hole.begin <= at < hole.end]
 
 
