@@ -77,6 +77,7 @@ class Streamer:
         self._limits = config.limits
         self._certificate = paths.certificate
         self._login_record = paths.login_record
+        self._unlock_token = paths.unlock_token
         self._spool = spool
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
@@ -216,7 +217,8 @@ class Streamer:
         judgement = judge_failure(error.status, error.body)
         if judgement.state is not PodState.DOWN:
             return judgement
-        return lock_of(self._login_record, self._user.username) or judgement
+        lock = lock_of(self._login_record, self._user.username, self._unlock_token)
+        return lock or judgement
 
     async def _connect_once(self) -> bool:
         """One session check and one connection; whether it was a usable one."""

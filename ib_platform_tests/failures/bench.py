@@ -49,6 +49,7 @@ from ib_platform_tests.support import make_config, wait_until
 T = TypeVar("T")
 BOX = 8.0
 """Seconds that the simulated penalty box holds; the pod waits longer (``penalty_pause``)."""
+PENALTY_PAUSE = 12.0
 TRADED = Behaviour(
     pacing=PacingParameters(penalty=BOX),
     session=SessionParameters(
@@ -205,7 +206,7 @@ async def pod_bench(
     sections: dict[str, Any] = {
         "clickhouse": warehouse.model_dump(),
         "limits": limits | overrides.pop("limits", {}),
-        "gateway": {"pacing": {"penalty_pause": 12}} | overrides.pop("gateway", {}),
+        "gateway": {"pacing": {"penalty_pause": PENALTY_PAUSE}} | overrides.pop("gateway", {}),
     }
     config = with_credentials(make_config(folder, **sections, **overrides), folder)
     user, paths = config.paper_user("alpha"), PodPaths(folder, "alpha")
