@@ -17,7 +17,7 @@ dev: venv  ## Dagster alone, with your ib_platform.yaml
 	$(BIN)/python -m ib_platform.demo.dagster_home && $(BIN)/dg dev $(ARGS)
 
 test: venv  ## everything that stays under 20 minutes on 2 cores
-	$(BIN)/python -m pytest -m "not long" -n 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: venv  ## what takes longer
 	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)

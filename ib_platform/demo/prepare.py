@@ -213,8 +213,11 @@ def write_config(config: PlatformConfig, folder: Path) -> Path:
             password_file.parent.mkdir(mode=0o700, exist_ok=True)
             password_file.touch(mode=0o600)
             password_file.write_text(simulated_password(user.username), encoding="utf-8")
-    file.write_text(
+    # Whoever finds the file reads all of it.
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(
         "# Written by `ib-platform demo`. Copy it as a start for your own.\n" + dump_config(config),
         encoding="utf-8",
     )
+    temporary.replace(file)
     return file

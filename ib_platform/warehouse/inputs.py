@@ -101,10 +101,14 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
 
 
 def _told(runs: Sequence[Run], events: Sequence[dict[str, Any]]) -> list[Run]:
-    """``runs`` and those that have events only, each from its first to its last sign of life."""
+    """``runs`` and those that have events only, each from its first to its last sign of life. A
+    drain is a run that only loads: it is there in nobody's place."""
     known = {run.run_id: run for run in runs}
+    drains = {event["run_id"] for event in events if _detail(event).get("drain") is True}
     for event in events:
         run_id, at = event["run_id"], event["at"]
+        if run_id in drains:
+            continue
         if (run := known.get(run_id)) is None:
             row = {"paper_user": event["paper_user"], "run_id": run_id}
             run = _run(row | {"first_at": at, "last_at": at}, events)

@@ -77,7 +77,8 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, s
 async def growing_to(out: Path, inbound: int) -> None:
     """Wait until so many inbound messages are in the file."""
     async with asyncio.timeout(TIMEOUT):
-        while not out.exists() or len(inbound_of(out)) < inbound:  # noqa: ASYNC110
+        # Its first bytes come after its name.
+        while not out.exists() or not out.stat().st_size or len(inbound_of(out)) < inbound:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

@@ -174,7 +174,7 @@ class BrokenDisk:
     def append_frame(self, *_: object, **__: object) -> int:
         raise SpoolError("no") from OSError(5, "Input/output error")
 
-    append_event = append_frame
+    append_event = require_room = append_frame
 
 
 def test_lost_frames_are_counted_by_cause(pod: Pod) -> None:
