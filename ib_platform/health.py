@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from ib_platform.states import ContractState, LadderMode, PodState
+from ib_platform.states import ContractState, LadderMode, PodState, SpoolFill
 
 
 class FrameCounts(msgspec.Struct):
@@ -42,7 +42,7 @@ class SpoolHealth(msgspec.Struct):
     used_bytes: int = 0
     kept_bytes: int = 0
     budget_bytes: int = 0
-    fill: str = "well"
+    fill: SpoolFill = SpoolFill.WELL
 
 
 class ContractHealth(msgspec.Struct):

@@ -87,6 +87,14 @@ class LadderMode(StrEnum):
     FIRST_WINS = "first_wins"
 
 
+class SpoolFill(StrEnum):
+    """How full a spool's budget is: less than 80 %, more, or spent, when frames are refused."""
+
+    WELL = "well"
+    ALARM = "alarm"
+    SPENT = "spent"
+
+
 class Verdict(StrEnum):
     """Headline of a quality report row, per trade date and contract."""
 

@@ -6,8 +6,8 @@ the spool until ClickHouse takes them.
 
 from __future__ import annotations
 
-from ib_platform.health import StreamerHealth
-from ib_platform.states import ContractState, PodState
+from ib_platform.health import LoaderHealth, SpoolHealth, StreamerHealth
+from ib_platform.states import ContractState, PodState, SpoolFill
 
 WELL = frozenset({ContractState.LIVE, ContractState.WARMING_UP, ContractState.MARKET_CLOSED})
 SESSION_UP = frozenset({PodState.AUTHENTICATED, PodState.STREAMING})
@@ -35,21 +35,37 @@ def not_streaming(health: StreamerHealth, spare: bool = False) -> str | None:
 
 
 def not_loading(health: StreamerHealth | None, lag_limit: float) -> str | None:
-    """Why recorded rows do not reach ClickHouse, in words; None when they do, or nobody knows.
+    """Why recorded rows do not reach ClickHouse, and what follows, in words; None when they do, or
+    nobody knows.
 
     ``lag_limit``: seconds that the oldest row may wait.
     """
     if health is None:
         return None
-    loader, spool = health.loader, health.spool
-    if spool.fill != "well":
-        share = spool.used_bytes / spool.budget_bytes
-        return f"the spool has used {share:.0%} of its budget; at 100 % frames are lost"
-    if loader.quarantined_batches:
-        return (
-            f"ClickHouse refuses {loader.quarantined_batches} batches for their content; they are "
-            "set aside: see `ib-platform spool ls`, cure it, then `ib-platform spool resend`"
-        )
+    said = (_behind(health.loader, lag_limit), _full(health.spool), _refused(health.loader))
+    return "; ".join(filter(None, said)) or None
+
+
+def _full(spool: SpoolHealth) -> str | None:
+    if spool.fill is SpoolFill.WELL:
+        return None
+    share = spool.used_bytes / spool.budget_bytes
+    lost = "frames are lost" if spool.fill is SpoolFill.SPENT else "at 100 % frames are lost"
+    return f"the spool has used {share:.0%} of its budget (limits.spool_bytes): {lost}"
+
+
+def _refused(loader: LoaderHealth) -> str | None:
+    count = loader.quarantined_batches
+    if count == 0:
+        return None
+    batches = "1 batch" if count == 1 else f"{count} batches"
+    return (
+        f"ClickHouse has refused {batches} for the content, set aside in the quarantine: see "
+        "`ib-platform spool ls`, cure it, then `ib-platform spool resend`"
+    )
+
+
+def _behind(loader: LoaderHealth, lag_limit: float) -> str | None:
     lag = loader.lag_seconds
     late = lag is not None and lag > lag_limit
     if loader.state != "blocked" and not late:

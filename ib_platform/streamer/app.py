@@ -26,9 +26,8 @@ from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
-from ib_platform.states import PodState, StreamEventKind
+from ib_platform.states import PodState, SpoolFill, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
-from ib_platform.streamer.budget import Fill
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
@@ -171,7 +170,7 @@ class Streamer:
         logger.warning("the gateway does not answer the goodbye")
 
     async def _measure_spool(self) -> None:
-        room, known = self._spool.room, Fill.WELL
+        room, known = self._spool.room, SpoolFill.WELL
         while True:
             await asyncio.sleep(_MEASURE_EVERY)
             try:
@@ -180,7 +179,7 @@ class Streamer:
                 logger.warning("%s", error)
                 continue
             if fill is not known:
-                level = logging.INFO if fill is Fill.WELL else logging.ERROR
+                level = logging.INFO if fill is SpoolFill.WELL else logging.ERROR
                 used, limit = room.budget.used, room.budget.limit
                 logger.log(level, "the spool uses %d of its %d bytes (%s)", used, limit, fill)
             known = fill

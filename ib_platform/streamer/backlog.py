@@ -10,6 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from msgspec.structs import replace
@@ -41,6 +42,7 @@ from ib_platform.streamer.segments import (
     list_segments,
     list_torn,
     read_chunk,
+    read_records,
     segment_file,
     size_of,
     sync_folder,
@@ -229,13 +231,8 @@ class Backlog:
 
     def _records(self, begin: Position, end: Position) -> list[Record]:
         path = segment_file(self._folder, end.run_id, end.segment).path
-        records: list[Record] = []
-        offset = begin.offset
-        while offset < end.offset:
-            chunk = read_chunk(path, offset, end.offset, self._spool.paper_user)
-            records += chunk.records
-            offset = chunk.end
-        return records
+        pieces = read_records(path, begin.offset, end.offset, self._spool.paper_user)
+        return list(chain.from_iterable(pieces))
 
     def _leave_segment(self, position: Position) -> None:
         later = [

@@ -7,17 +7,10 @@ quarantine. Loaded segments that are kept fill what is left of it, and make room
 from __future__ import annotations
 
 import threading
-from enum import StrEnum
+
+from ib_platform.states import SpoolFill
 
 ALARM_SHARE = 0.8
-
-
-class Fill(StrEnum):
-    """How full the budget is: less than 80 %, more, or spent."""
-
-    WELL = "well"
-    ALARM = "alarm"
-    SPENT = "spent"
 
 
 class Budget:
@@ -60,8 +53,8 @@ class Budget:
             self._written -= written_before
 
     @property
-    def fill(self) -> Fill:
+    def fill(self) -> SpoolFill:
         """For people: an alarm comes long before frames are lost."""
         if self.used >= self.limit:
-            return Fill.SPENT
-        return Fill.ALARM if self.used >= ALARM_SHARE * self.limit else Fill.WELL
+            return SpoolFill.SPENT
+        return SpoolFill.ALARM if self.used >= ALARM_SHARE * self.limit else SpoolFill.WELL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from ib_platform.health import LadderCapability
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.capability import is_news
 from ib_platform.streamer.capability_words import why_not_held
+from ib_platform.streamer.durable_json import replace_json
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.subscriptions import Subscriptions
 
@@ -32,13 +32,7 @@ def read_capability(file: Path) -> LadderCapability | None:
 
 def write_capability(file: Path, capability: LadderCapability) -> None:
     """Replace the file atomically. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("wb") as stream:
-        stream.write(msgspec.json.encode(capability))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    replace_json(file, capability)
 
 
 class CapabilityKeeper:

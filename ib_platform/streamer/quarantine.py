@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from ib_platform.streamer.records import (
     encode_record,
     encode_segment_header,
 )
-from ib_platform.streamer.segments import Position, read_chunk, size_of, sync_folder
+from ib_platform.streamer.segments import Position, read_records, size_of, sync_folder
 
 QUARANTINE_FOLDER = "quarantine"
 RECORDS_NAME = "records.spool"
@@ -75,13 +76,8 @@ class QuarantinedBatch:
     def records(self) -> list[Record]:
         """The batch's records. Raises SpoolError."""
         path = self.folder / RECORDS_NAME
-        records: list[Record] = []
-        offset, end = 0, size_of(path)
-        while offset < end:
-            chunk = read_chunk(path, offset, end, self.batch.paper_user)
-            records += chunk.records
-            offset = chunk.end
-        return records
+        pieces = read_records(path, 0, size_of(path), self.batch.paper_user)
+        return list(chain.from_iterable(pieces))
 
     def remove(self) -> None:
         """Take it out of the quarantine, after it was stored. Raises SpoolError."""

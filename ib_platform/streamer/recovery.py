@@ -10,7 +10,7 @@ import msgspec
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.batches import Recovery
 from ib_platform.streamer.records import Record, RecordKind, decode_event
-from ib_platform.streamer.segments import list_segments, list_torn, read_chunk, size_of
+from ib_platform.streamer.segments import list_segments, list_torn, read_records, size_of
 
 
 def is_announced(folder: Path, paper_user: str, recovery: Recovery) -> bool:
@@ -34,11 +34,8 @@ def _records(folder: Path, paper_user: str, run_id: str) -> Iterator[Record]:
     for segment in list_segments(folder):
         if segment.run_id != run_id:
             continue
-        offset, end = 0, size_of(segment.path)
-        while offset < end:
-            chunk = read_chunk(segment.path, offset, end, paper_user)
-            yield from chunk.records
-            offset = chunk.end
+        for records in read_records(segment.path, 0, size_of(segment.path), paper_user):
+            yield from records
 
 
 def _recovers(record: Record, run_id: str) -> bool:

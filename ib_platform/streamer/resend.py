@@ -26,7 +26,7 @@ from ib_platform.streamer.decode import STREAM_EVENTS, Row, RunDecoder, trade_da
 from ib_platform.streamer.kept import KeptSegments
 from ib_platform.streamer.quarantine import RefusedBatch, quarantined
 from ib_platform.streamer.records import Record
-from ib_platform.streamer.segments import SegmentFile, list_segments, read_chunk, size_of
+from ib_platform.streamer.segments import SegmentFile, list_segments, read_records, size_of
 from ib_platform.warehouse.connect import Client, warehouse_errors
 
 logger = logging.getLogger(__name__)
@@ -148,9 +148,4 @@ def _acknowledged(
 def _pieces(path: Path, end: int, paper_user: str) -> Iterator[list[Record]]:
     if size_of(path) < end:
         raise SpoolError(f"{path}: went away while it was read; send again")
-    offset = 0
-    while offset < end:
-        chunk = read_chunk(path, offset, end, paper_user, RECORDS_AT_ONCE)
-        if chunk.records:
-            yield chunk.records
-        offset = chunk.end
+    yield from read_records(path, 0, end, paper_user, RECORDS_AT_ONCE)

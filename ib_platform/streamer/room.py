@@ -13,7 +13,8 @@ from pathlib import Path
 from ib_platform.clocks import Clocks
 from ib_platform.errors import SpoolError
 from ib_platform.health import SpoolHealth
-from ib_platform.streamer.budget import Budget, Fill
+from ib_platform.states import SpoolFill
+from ib_platform.streamer.budget import Budget
 from ib_platform.streamer.kept import KeptSegments
 from ib_platform.streamer.quarantine import quarantined_bytes
 from ib_platform.streamer.reserve import RESERVE_BYTES, Reserve, no_room
@@ -81,7 +82,7 @@ class SpoolRoom:
                 if not (no_room(error) and self._give_up()):
                     raise
 
-    def measure(self) -> Fill:
+    def measure(self) -> SpoolFill:
         """Look at the disk: what is used of the budget, now. Kept segments whose time is over, or
         whose room is needed, are dropped. Blocking.
 
@@ -107,7 +108,7 @@ class SpoolRoom:
     def health(self) -> SpoolHealth:
         """What ``/status`` shows."""
         budget = self.budget
-        return SpoolHealth(budget.used, self.kept_bytes, budget.limit, budget.fill.value)
+        return SpoolHealth(budget.used, self.kept_bytes, budget.limit, budget.fill)
 
     def _give_up(self) -> bool:
         return self._drop_kept(RESERVE_BYTES) or self.reserve.give_up()

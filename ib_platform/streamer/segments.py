@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +143,18 @@ def read_chunk(
         return Chunk([], end, end - begin)
     scan = scan_records(rest, found, max_records)
     return Chunk(scan.records, begin + scan.end, found)
+
+
+def read_records(
+    path: Path, begin: int, end: int, paper_user: str, at_once: int | None = None
+) -> Iterator[list[Record]]:
+    """All complete records between two offsets, in pieces of at most ``at_once``; what is no record
+    is stepped over. Raises SpoolError as ``read_chunk``."""
+    while begin < end:
+        chunk = read_chunk(path, begin, end, paper_user, at_once)
+        if chunk.records:
+            yield chunk.records
+        begin = chunk.end
 
 
 def end_of_records(path: Path, paper_user: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.warehouse.gaps import Generation, Loss, NamedCause, Run
+from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run
 from ib_platform.warehouse.spans import Span, to_ns
 
 if TYPE_CHECKING:

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.calendar import CalendarName, open_spans
 from ib_platform.states import Cause
-from ib_platform.warehouse.gaps import (
-    Evidence,
-    Gap,
-    Loss,
-    Silence,
-    Spell,
-    expected_spans,
-    find_gaps,
-)
+from ib_platform.warehouse.evidence import Evidence, Gap, Loss, Silence, Spell
+from ib_platform.warehouse.gaps import expected_spans, find_gaps
 from ib_platform.warehouse.inputs import Surroundings
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
 from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, to_ns

@@ -36,6 +36,8 @@ BUILD_QUERIES = (
 """Queries that decide what derived rows say; all others may change freely."""
 _RULES = (
     ("ib_platform.warehouse", "gaps.py"),
+    ("ib_platform.warehouse", "causes.py"),
+    ("ib_platform.warehouse", "evidence.py"),
     ("ib_platform.warehouse", "inputs.py"),
     ("ib_platform.warehouse", "report.py"),
     ("ib_platform.warehouse", "quality.py"),

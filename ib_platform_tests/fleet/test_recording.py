@@ -13,8 +13,8 @@ from ib_platform.fleet.decide import Action, PodVerdict, Policy, decide
 from ib_platform.fleet.memory import FleetMemory
 from ib_platform.fleet.pods import ContainerState, PodObservation
 from ib_platform.fleet.recording import not_loading, not_streaming
-from ib_platform.health import LoaderHealth
-from ib_platform.states import ContractState, PodState
+from ib_platform.health import LoaderHealth, SpoolHealth
+from ib_platform.states import ContractState, PodState, SpoolFill
 from ib_platform_tests.fleet.observations import (
     GONE,
     LONG_AGO,
@@ -95,6 +95,31 @@ def test_rows_that_wait_too_long_are_told(loader: LoaderHealth, told: str | None
     assert (problem is None) == (told is None)
     assert (told or "") in (problem or "")
     assert not_loading(None, 300.0) is None
+
+
+@pytest.mark.parametrize(
+    ("loader", "spool", "told"),
+    [
+        # A full spool does not hide why it is full.
+        (GONE_AWAY, SpoolHealth(85, 0, 100, SpoolFill.ALARM), ["connection refused", "85%"]),
+        (GONE_AWAY, SpoolHealth(100, 0, 100, SpoolFill.SPENT), ["301 s", ": frames are lost"]),
+        (LoaderHealth(), SpoolHealth(79, 9, 100), None),
+        (LoaderHealth(quarantined_batches=1), SpoolHealth(), ["refused 1 batch for", "resend"]),
+        (
+            LoaderHealth("blocked", "no table", quarantined_batches=3),
+            SpoolHealth(),
+            ["no table", "refused 3 batches"],
+        ),
+    ],
+)
+def test_every_trouble_of_loading_is_told(
+    loader: LoaderHealth, spool: SpoolHealth, told: list[str] | None
+) -> None:
+    health = streamer_health(loader=loader)
+    health.spool = spool
+    problem = not_loading(health, 300.0)
+    assert (problem is None) == (told is None)
+    assert all(words in (problem or "") for words in told or [])
 
 
 def test_a_pod_that_records_nothing_is_never_well() -> None:

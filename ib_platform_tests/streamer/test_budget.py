@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.streamer.budget import Budget, Fill
+from ib_platform.states import SpoolFill
+from ib_platform.streamer.budget import Budget
 
 SIZES = st.integers(0, 500)
 
@@ -38,7 +39,7 @@ def test_an_alarm_comes_at_eighty_percent_and_the_end_at_the_limit() -> None:
     for _ in range(10):
         budget.took(100)
         fills.append(budget.fill)
-    assert fills == [Fill.WELL] * 7 + [Fill.ALARM] * 2 + [Fill.SPENT]
+    assert fills == [SpoolFill.WELL] * 7 + [SpoolFill.ALARM] * 2 + [SpoolFill.SPENT]
     assert not budget.may_take(1)
     budget.measured(0, budget.written)
     assert budget.may_take(1000)

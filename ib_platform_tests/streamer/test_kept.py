@@ -10,7 +10,7 @@ import pytest
 from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse
 from ib_platform.errors import SpoolError
-from ib_platform.streamer.budget import Fill
+from ib_platform.states import SpoolFill
 from ib_platform.streamer.kept import KEPT_FOLDER, KeptSegments
 from ib_platform.streamer.segments import list_segments, size_of
 from ib_platform_tests.streamer.spools import (
@@ -91,7 +91,7 @@ def test_kept_segments_make_room_for_what_is_not_loaded_yet(tmp_path: Path) -> N
     spool.room.measure()
     assert len(kept_names(tmp_path)) == 8
     append(spool, [bytes(900)] * 60)
-    assert spool.room.measure() is Fill.WELL
+    assert spool.room.measure() is SpoolFill.WELL
     assert kept_names(tmp_path) == [
         f"alpha-20251113T132000000Z-0000.{number:06d}.spool" for number in (4, 5, 6, 7)
     ], "the longest loaded goes first"
@@ -104,7 +104,7 @@ def test_a_spent_budget_refuses_frames_until_there_is_room(
     spool = open_spool(tmp_path, segment_bytes=20_000, budget_bytes=100_000)
     with pytest.raises(SpoolError, match=r"budget of 100000 bytes is spent.*limits\.spool_bytes"):
         append(spool, [bytes(900)] * 200)
-    assert spool.room.budget.fill is Fill.ALARM
+    assert spool.room.budget.fill is SpoolFill.ALARM
     frames = spool.frames_written
     assert 100 < frames < 200
     assert loader_of(spool, warehouse).drain()

@@ -17,7 +17,7 @@ from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.compact import build_open_date, finalize
 from ib_platform.warehouse.connect import connect
-from ib_platform.warehouse.gaps import (
+from ib_platform.warehouse.evidence import (
     Evidence,
     Generation,
     Loss,
@@ -25,9 +25,8 @@ from ib_platform.warehouse.gaps import (
     Run,
     Silence,
     Spell,
-    expected_spans,
-    find_gaps,
 )
+from ib_platform.warehouse.gaps import expected_spans, find_gaps
 from ib_platform.warehouse.spans import Span, difference, intersection, seconds, to_ns, union
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full, trade_date

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from ib_platform.warehouse.gaps import Evidence, Run, Spell
+from ib_platform.warehouse.evidence import Evidence, Run, Spell
 from ib_platform.warehouse.inputs import Surroundings
 from ib_platform.warehouse.quality import Thresholds
 from ib_platform.warehouse.report import DateSpan, data_known_until

@@ -191,14 +191,23 @@ def _wrong_gaps(evidence: Evidence, found: Alignment) -> Iterator[str]:
     for gap in evidence.gaps:
         near = walls[max(0, bisect_right(at, gap.begin) - 2) : bisect_right(at, gap.begin) + 2]
         offsets = {offset for _, offset in near}
-        if any(fault.kind is Kind.CLOCK_STEP for fault in evidence.faults):
-            # Wall time comes twice around a step: which of the clocks a gap goes by is unknown.
-            offsets |= {round(offset, -8) for _, offset in walls}
-        if not any(_is_right(evidence, gap, gap.begin - o, gap.end - o) for o in offsets):
+        begin = _before_a_stall(evidence, gap)
+        if not any(_is_right(evidence, gap, begin - o, gap.end - o) for o in offsets):
             yield (
                 f"a gap of {gap.conid} for {(gap.end - gap.begin) / SECOND:.3f} s says "
                 f"{gap.cause}, and nothing of that kind was done"
             )
+
+
+def _before_a_stall(evidence: Evidence, gap: Gap) -> int:
+    """When the gap may have begun in truth: what was stamped in or right after a stall that the
+    record tells of may have happened at its beginning."""
+    stalls = [
+        window.begin
+        for window in evidence.suspects
+        if window.cause == Cause.LATE_STAMPS and window.begin <= gap.begin <= window.end + SLACK
+    ]
+    return min([gap.begin, *stalls])
 
 
 def _stamped(evidence: Evidence) -> int:

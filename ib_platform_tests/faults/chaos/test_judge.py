@@ -125,6 +125,19 @@ def test_a_gap_that_is_missing_or_too_short_is_found() -> None:
     }
 
 
+def test_a_stall_that_the_record_tells_of_may_hide_when_a_gap_began() -> None:
+    """A websocket was closed at second 2, and the streamer stood still until second 6."""
+    honest = honest_evidence()
+    at = honest.stored[60].received
+    closed = Injected(Kind.WEBSOCKET_CLOSED, 2 * SECOND, 2 * SECOND)
+    gap = Gap(CONID, at, at + EVERY, "disconnected")
+    told = replace(honest, gaps=[*honest.gaps, gap], faults=[*honest.faults, closed])
+    assert "nothing of that kind was done" in first_violation(told)
+    stall = Suspect(CONID, FIRST, at - 4 * SECOND, at, "late_stamps")
+    explained = replace(told, suspects=[stall])
+    assert not any("disconnected" in words for words in judge(explained).violations)
+
+
 def test_a_gap_in_which_nothing_was_lost_needs_a_cause_too() -> None:
     honest = honest_evidence()
     begin = honest.stored[10].received

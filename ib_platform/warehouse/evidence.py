@@ -1,0 +1,114 @@
+"""What gaps are found and explained from: plain values that ``inputs`` and ``report`` read. Pure.
+
+All instants are nanoseconds since the UTC epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ib_platform.states import Cause
+
+RUN_END = "run_end"
+
+
+@dataclass(frozen=True)
+class Spell:
+    """A row of ``spells``: one epoch of one contract in one run, clipped to the trade date."""
+
+    conid: int
+    paper_user: str
+    run_id: str
+    epoch: int
+    begin: int
+    end: int
+    last_frame_at: int
+    ended_by: str
+    cause: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One streamer run, over all its dates. ``stopped``: it said goodbye (``run_stopped``).
+
+    ``first_at``, ``last_at``: of what is known of it. ``recovered``: a later run of the paper user
+    found its spool, so it died.
+    """
+
+    paper_user: str
+    run_id: str
+    first_at: int
+    last_at: int
+    stopped: bool = False
+    stop_cause: str | None = None
+    recovered: bool = False
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Two successive ladder frames of one epoch, further apart than the threshold."""
+
+    conid: int
+    run_id: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A span in which frames of a run were received and not kept, nobody knows whose."""
+
+    run_id: str
+    begin: int
+    end: int
+    cause: str
+
+
+@dataclass(frozen=True)
+class NamedCause:
+    """A stream event that names a cause; ``conid`` None concerns the whole run."""
+
+    at: int
+    paper_user: str
+    conid: int | None
+    cause: str
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One assignment: contract key -> paper user, in force from ``created_at``, due from
+    ``effective_at``."""
+
+    created_at: int
+    effective_at: int
+    paper_users: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """[begin, end) of one contract, with its cause."""
+
+    begin: int
+    end: int
+    cause: Cause
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one contract's streams on a date. ``conid``: what its key was resolved
+    to, None = never; a ladder that never came has no spell that would tell."""
+
+    paper_user: str | None
+    spells: Sequence[Spell]
+    silences: Sequence[Silence]
+    runs: Sequence[Run]
+    causes: Sequence[NamedCause]
+    silent_after: int
+    losses: Sequence[Loss] = ()
+    conid: int | None = None
+
+    def conids(self) -> set[int]:
+        """Every conid that the contract meant on the date."""
+        known = {spell.conid for spell in self.spells}
+        return known if self.conid is None else known | {self.conid}
