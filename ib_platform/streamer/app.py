@@ -26,11 +26,11 @@ from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
-from ib_platform.states import PodState, SpoolFill, StreamEventKind
+from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
 from ib_platform.streamer.health import StreamerState
-from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
+from ib_platform.streamer.housekeeping import RowWriter, measure_regularly, sync_regularly
 from ib_platform.streamer.link import Link
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.metrics import StreamerCollector
@@ -47,7 +47,6 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 _SESSION_POLL = 1.0
 _OBSERVE_EVERY = 1.0
-_MEASURE_EVERY = 1.0
 _PENALTY_PAUSE = 60.0
 
 
@@ -146,7 +145,7 @@ class Streamer:
                 sync_regularly(self._spool, self._limits.fsync_every),
                 watch_clocks(self._state.journal, self._state.heartbeats, self._clocks),
                 self._observe(),
-                self._measure_spool(),
+                measure_regularly(self._spool.room),
                 self._stop_anyhow(),
             ]
             tasks = [asyncio.create_task(job) for job in jobs]
@@ -168,21 +167,6 @@ class Streamer:
         await self._stopping.wait()
         await asyncio.sleep(self._limits.shutdown_deadline / 3)
         logger.warning("the gateway does not answer the goodbye")
-
-    async def _measure_spool(self) -> None:
-        room, known = self._spool.room, SpoolFill.WELL
-        while True:
-            await asyncio.sleep(_MEASURE_EVERY)
-            try:
-                fill = await asyncio.to_thread(room.measure)
-            except SpoolError as error:
-                logger.warning("%s", error)
-                continue
-            if fill is not known:
-                level = logging.INFO if fill is SpoolFill.WELL else logging.ERROR
-                used, limit = room.budget.used, room.budget.limit
-                logger.log(level, "the spool uses %d of its %d bytes (%s)", used, limit, fill)
-            known = fill
 
     async def _observe(self) -> None:
         while True:

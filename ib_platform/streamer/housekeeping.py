@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.config import ClickHouse
-from ib_platform.errors import WarehouseError
+from ib_platform.errors import SpoolError, WarehouseError
 from ib_platform.health import StreamerHealth
+from ib_platform.states import SpoolFill
 from ib_platform.streamer.contract_facts import ContractRow
+from ib_platform.streamer.room import SpoolRoom
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect, warehouse_errors
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 10
+_MEASURE_EVERY = 1.0
 
 
 def heartbeats_table(health: StreamerHealth, at: datetime) -> pyarrow.Table:
@@ -182,3 +185,23 @@ async def sync_regularly(spool: Spool, every: float) -> None:
     while True:
         await asyncio.sleep(every)
         await asyncio.to_thread(spool.sync)
+
+
+async def measure_regularly(room: SpoolRoom) -> None:
+    """Measure the spool's room every second, in a thread, and say when its fill changes. What keeps
+    it from being measured is said once."""
+    known, said = SpoolFill.WELL, ""
+    while True:
+        await asyncio.sleep(_MEASURE_EVERY)
+        try:
+            fill = await asyncio.to_thread(room.measure)
+        except SpoolError as error:
+            if said != (said := str(error)):
+                logger.warning("the spool cannot be measured: %s", said)
+            continue
+        said = ""
+        if fill is not known:
+            level = logging.INFO if fill is SpoolFill.WELL else logging.ERROR
+            used, limit = room.budget.used, room.budget.limit
+            logger.log(level, "the spool uses %d of its %d bytes (%s)", used, limit, fill)
+        known = fill

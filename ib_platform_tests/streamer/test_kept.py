@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse
 from ib_platform.errors import SpoolError
 from ib_platform.states import SpoolFill
+from ib_platform.streamer.housekeeping import measure_regularly
 from ib_platform.streamer.kept import KEPT_FOLDER, KeptSegments
 from ib_platform.streamer.segments import list_segments, size_of
 from ib_platform_tests.streamer.spools import (
@@ -21,7 +24,7 @@ from ib_platform_tests.streamer.spools import (
     open_spool,
     stored_seqs,
 )
-from ib_platform_tests.support import capture_ladder_payloads
+from ib_platform_tests.support import capture_ladder_payloads, wait_until
 
 NANOS = 10**9
 
@@ -131,3 +134,19 @@ def test_what_lies_there_besides_is_left_alone(tmp_path: Path) -> None:
     (kept.folder / "notes.txt").write_text("mine")
     kept.expire(10**9)
     assert [file.name for file in kept.folder.iterdir()] == ["notes.txt"]
+
+
+async def test_a_spool_that_fills_up_is_said_when_it_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = open_spool(tmp_path, budget_bytes=100_000)
+    append(spool, [bytes(900)] * 90)
+    with caplog.at_level(logging.INFO):
+        measuring = asyncio.create_task(measure_regularly(spool.room))
+        await asyncio.to_thread(wait_until, lambda: "(alarm)" in caplog.text, "the alarm")
+        for segment in list_segments(tmp_path):
+            segment.path.unlink()
+        await asyncio.to_thread(wait_until, lambda: "(well)" in caplog.text, "its end")
+        measuring.cancel()
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.INFO]
+    spool.close()
