@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 _NANOS = 1_000_000_000
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,12 @@ class Clocks:
     def seconds(self) -> float:
         """Monotonic clock in seconds."""
         return self.monotonic() / _NANOS
+
+
+def boot_id() -> str | None:
+    """What tells one start of the machine from another: monotonic clocks of two starts cannot be
+    compared. None where the system does not say it. Source: random(4), /proc interfaces."""
+    try:
+        return _BOOT_ID.read_text().strip() or None
+    except OSError:
+        return None

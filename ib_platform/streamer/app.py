@@ -29,6 +29,7 @@ from ib_platform.paths import PodPaths
 from ib_platform.states import PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
+from ib_platform.streamer.clock_watch import watch_clocks
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, measure_regularly, sync_regularly
 from ib_platform.streamer.link import Link
@@ -38,7 +39,6 @@ from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.rolls import RollMemory, rolls_path
 from ib_platform.streamer.session_lock import lock_of
 from ib_platform.streamer.spool import Spool
-from ib_platform.streamer.stamps import watch_clocks
 from ib_platform.streamer.subscriptions import Subscriptions
 from ib_platform.streamer.tracker import Tracker
 
@@ -143,7 +143,7 @@ class Streamer:
             jobs: list[Coroutine[Any, Any, object]] = [
                 self._stay_connected(),
                 sync_regularly(self._spool, self._limits.fsync_every),
-                watch_clocks(self._state.journal, self._state.heartbeats, self._clocks),
+                watch_clocks(self._state.clock_watch, self._clocks),
                 self._observe(),
                 measure_regularly(self._spool.room),
                 self._stop_anyhow(),

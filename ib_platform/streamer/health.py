@@ -16,6 +16,7 @@ from ib_platform.health_server import Probes
 from ib_platform.ibkr.session import Judgement, cause_of
 from ib_platform.states import ContractState, PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher, Known
+from ib_platform.streamer.clock_watch import ClockWatch
 from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool
@@ -45,6 +46,7 @@ class StreamerState:
         self.spool = spool
         self.journal = Journal(spool, self.clocks)
         self.heartbeats = HeartbeatWatch()
+        self.clock_watch = ClockWatch(self.journal, self.heartbeats, self.clocks)
         self.tracker = tracker
         self.received = 0
         self.traffic = Traffic()

@@ -65,6 +65,7 @@ class Intake:
         understood: a session that ends must be noticed on a full disk too."""
         state = self._state
         at = look_at(state.clocks)
+        state.clock_watch.frame(at)
         state.received += 1
         if state.journal.frame(at.wall, at.monotonic, state.connections, payload):
             topic = state.tracker.frame(payload, at.wall, at.monotonic).topic

@@ -16,6 +16,7 @@ from ib_platform.config import PlatformConfig
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.app import Streamer
+from ib_platform.streamer.between_runs import say_step_between_runs
 from ib_platform.streamer.ending import say_the_end
 from ib_platform.streamer.insert_metrics import InsertMetrics
 from ib_platform.streamer.lean_imports import keep_pandas_out
@@ -67,6 +68,7 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         streamer.state.journal.event(
             StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
         )
+        say_step_between_runs(spool, streamer.state.journal)
         loader.start()
         try:
             asyncio.run(_serve(streamer))

@@ -19,6 +19,7 @@ from ib_platform.streamer.records import (
     HEADER_BYTES_AT_MOST,
     Record,
     ScanEnd,
+    SegmentHeader,
     decode_segment_header,
     find_record,
     scan_records,
@@ -97,22 +98,29 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def first_record_offset(path: Path, paper_user: str) -> int | None:
-    """Offset of the first record, None where the header itself was torn.
+def read_header(path: Path, paper_user: str) -> tuple[SegmentHeader, int] | None:
+    """The header and the offset of the first record, None where the header itself was torn.
 
     Raises:
         SpoolError: unreadable, foreign, newer, or a segment of another paper user.
     """
     found = decode_segment_header(_read(path, 0, HEADER_BYTES_AT_MOST), str(path))
-    if found is None:
-        return None
-    header, offset = found
-    if header.paper_user != paper_user:
+    if found is not None and found[0].paper_user != paper_user:
         raise SpoolError(
-            f"{path}: belongs to paper user {header.paper_user!r}, not {paper_user!r}. "
+            f"{path}: belongs to paper user {found[0].paper_user!r}, not {paper_user!r}. "
             "Each paper user has a spool folder of its own; move the file into the right one."
         )
-    return offset
+    return found
+
+
+def first_record_offset(path: Path, paper_user: str) -> int | None:
+    """Offset of the first record, None where the header itself was torn.
+
+    Raises:
+        SpoolError: as ``read_header``.
+    """
+    found = read_header(path, paper_user)
+    return None if found is None else found[1]
 
 
 def read_chunk(

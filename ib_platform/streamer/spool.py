@@ -17,7 +17,7 @@ from typing import Any
 
 import filelock
 
-from ib_platform.clocks import Clocks
+from ib_platform.clocks import Clocks, boot_id
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.records import (
@@ -76,6 +76,7 @@ class Spool:
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
         self.clocks = clocks
+        self.boot_id = boot_id()
         self._folder_lock = lock
         self._append_lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -275,7 +276,9 @@ class Spool:
 
     def _start_segment(self) -> SegmentWriter:
         number = self._tail.segment + 1
-        header = SegmentHeader(self.paper_user, self.run_id, number, self.clocks.wall())
+        header = SegmentHeader(
+            self.paper_user, self.run_id, number, self.clocks.wall(), self.boot_id
+        )
         path = segment_file(self.folder, self.run_id, number).path
         writer = SegmentWriter(path, encode_segment_header(header), self.clocks.seconds())
         if self._writer is not None:

@@ -1,12 +1,11 @@
 """When frames may bear a wrong time: stalls, steps of the clock, late heartbeats.
 
 A ladder has no time of its own, so a late stamp is a wrong time (design section 4). The judgements
-are pure; ``watch_clocks`` feeds them with the process's own clocks.
+are pure; ``clock_watch`` feeds them with the process's own clocks.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from ib_platform.streamer.journal import Journal
 logger = logging.getLogger(__name__)
 STALL = 0.25
 """A stall of the event loop over this many seconds makes stamps late."""
+CATCHING_UP = 1.0
+"""Seconds within which what waited through a stall is read."""
 STEP = 0.5
 """Wall clock and monotonic clock may differ by this many seconds over one look."""
 LATE_HEARTBEAT = 1.0
@@ -28,7 +29,6 @@ IMPLAUSIBLE = 30.0
 """A connection without a message for so long is given up, so what seems later than this is a
 server whose clock was set: the minimum begins anew."""
 _REMEMBERED = 600.0
-_LOOK = 0.05
 _LOOKS = 10
 _AT_ONCE = 1_000_000
 _NANOS = 1_000_000_000
@@ -63,19 +63,32 @@ class Doubt:
         }
 
 
+def is_doubtful(before: Moment, after: Moment, planned: float) -> bool:
+    """Whether ``judge_look`` would say anything; cheap."""
+    passed = after.monotonic - before.monotonic
+    step = (after.wall - before.wall) - passed
+    return passed > (planned + STALL) * _NANOS or abs(step) > STEP * _NANOS
+
+
 def judge_look(before: Moment, after: Moment, planned: float) -> list[Doubt]:
-    """What two looks tell that should lie ``planned`` seconds apart."""
+    """What two looks tell that should lie ``planned`` seconds apart.
+
+    A stall's span goes on as long as the stall took, a second at most: what waited meanwhile is
+    read and stamped only then.
+    """
     passed = after.monotonic - before.monotonic
     late = passed / _NANOS - planned
     step = (after.wall - before.wall) - passed
-    span = min(before.wall, after.wall), max(before.wall, after.wall)
+    begin, end = min(before.wall, after.wall), max(before.wall, after.wall)
     doubts = []
     if late > STALL:
         figures = {"stall_ms": round(late * 1000)}
-        doubts.append(Doubt(StreamEventKind.LATE_STAMPS, Cause.LATE_STAMPS, *span, figures))
+        kind, cause = StreamEventKind.LATE_STAMPS, Cause.LATE_STAMPS
+        catching_up = round(min(late, CATCHING_UP) * _NANOS)
+        doubts.append(Doubt(kind, cause, begin, end + catching_up, figures))
     if abs(step) > STEP * _NANOS:
         figures = {"step_ms": round(step / _NANOS_PER_MS)}
-        doubts.append(Doubt(StreamEventKind.CLOCK_STEP, Cause.CLOCK_STEP, *span, figures))
+        doubts.append(Doubt(StreamEventKind.CLOCK_STEP, Cause.CLOCK_STEP, begin, end, figures))
     return doubts
 
 
@@ -118,9 +131,9 @@ class HeartbeatWatch:
         return Doubt(StreamEventKind.LATE_STAMPS, cause, at.wall - late, at.wall, figures)
 
 
-def record_doubt(journal: Journal, doubt: Doubt) -> None:
-    """Say it in the log and in the record."""
-    detail = doubt.detail
+def record_doubt(journal: Journal, doubt: Doubt, **more: str) -> None:
+    """Say it in the log and in the record, with ``more`` in its detail."""
+    detail = doubt.detail | more
     logger.warning("stamps are not to be trusted (%s): %s", doubt.cause.value, detail)
     journal.event(doubt.kind, cause=doubt.cause, detail=detail)
 
@@ -135,20 +148,3 @@ def look_at(clocks: Clocks) -> Moment:
         if monotonic - before <= _AT_ONCE:
             break
     return Moment(wall, monotonic)
-
-
-async def watch_clocks(
-    journal: Journal,
-    heartbeats: HeartbeatWatch,
-    clocks: Clocks,
-) -> None:
-    """Record stalls of the event loop and steps of the wall clock, until cancelled."""
-    before = look_at(clocks)
-    while True:
-        await asyncio.sleep(_LOOK)
-        after = look_at(clocks)
-        for doubt in judge_look(before, after, _LOOK):
-            if doubt.kind is StreamEventKind.CLOCK_STEP:
-                heartbeats.restart()
-            record_doubt(journal, doubt)
-        before = after

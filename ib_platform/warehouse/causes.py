@@ -53,7 +53,7 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
         nothing_known = Cause.NOT_ASSIGNED
     if before:
         last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
-        first = _cause_of_end(last, evidence)
+        first = cause_of_end(last, evidence)
     gaps: list[Gap] = []
     ends = [(at, cause) for at, cause in _run_ends(evidence) if hole.begin < at < hole.end]
     begins = [(hole.begin, first), *ends]
@@ -68,7 +68,8 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
     return gaps
 
 
-def _cause_of_end(last: Spell, evidence: Evidence) -> Cause:
+def cause_of_end(last: Spell, evidence: Evidence) -> Cause:
+    """Why a stream was not followed any more."""
     if last.ended_by == RUN_END:
         run = next((run for run in evidence.runs if run.run_id == last.run_id), None)
         return Cause.UNKNOWN if run is None else _cause_after_run(run, evidence)

@@ -18,9 +18,10 @@ from ib_platform.warehouse.build import Build, staged
 from ib_platform.warehouse.connect import warehouse_errors
 from ib_platform.warehouse.inputs import date_of, read_surroundings
 from ib_platform.warehouse.quality import Thresholds
-from ib_platform.warehouse.report import DateSpan, build_report, contract_rows, suspect_rows
+from ib_platform.warehouse.report import DateSpan, build_report, contract_rows
 from ib_platform.warehouse.spans import SECOND, to_ns
 from ib_platform.warehouse.sql import inputs_version, query
+from ib_platform.warehouse.suspects import suspect_rows
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ib_platform.states import Cause
+from ib_platform.warehouse.spans import Span
 
 RUN_END = "run_end"
 
 
 @dataclass(frozen=True)
 class Spell:
-    """A row of ``spells``: one epoch of one contract in one run, clipped to the trade date."""
+    """A row of ``spells``: one epoch of one contract in one run, clipped to the trade date.
+
+    ``first_seq``, ``last_seq``: numbers of its first and last ladder frame, on any date.
+    """
 
     conid: int
     paper_user: str
@@ -26,6 +30,8 @@ class Spell:
     last_frame_at: int
     ended_by: str
     cause: str | None
+    first_seq: int = 0
+    last_seq: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,18 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Step:
+    """The wall clock was set in a run, before its frame ``before_seq``, or before its first frame
+    since the run ``after_run`` ended. ``by``: nanoseconds, negative: back; None: back, nobody knows
+    how far."""
+
+    run_id: str
+    before_seq: int
+    by: int | None
+    after_run: str | None = None
+
+
+@dataclass(frozen=True)
 class NamedCause:
     """A stream event that names a cause; ``conid`` None concerns the whole run."""
 
@@ -97,7 +115,8 @@ class Gap:
 @dataclass(frozen=True)
 class Evidence:
     """What is known about one contract's streams on a date. ``conid``: what its key was resolved
-    to, None = never; a ladder that never came has no spell that would tell."""
+    to, None = never; a ladder that never came has no spell that would tell. ``doubts``: run and
+    span in which its stamps are not to be trusted, and why."""
 
     paper_user: str | None
     spells: Sequence[Spell]
@@ -107,6 +126,8 @@ class Evidence:
     silent_after: int
     losses: Sequence[Loss] = ()
     conid: int | None = None
+    steps: Sequence[Step] = ()
+    doubts: Sequence[tuple[str, Span, Cause]] = ()
 
     def conids(self) -> set[int]:
         """Every conid that the contract meant on the date."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from ib_platform.states import Cause
 from ib_platform.warehouse.causes import cause_of_silence, explained, known_cause
 from ib_platform.warehouse.evidence import Evidence, Gap, Generation, Spell
+from ib_platform.warehouse.folds import folds
 from ib_platform.warehouse.spans import Span, difference, intersection, union
 
 
@@ -53,7 +54,25 @@ def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
     gaps += _lost(intersection(expected, followed), evidence)
     for silence in _silent(expected, evidence):
         gaps.append(Gap(silence.begin, silence.end, cause_of_silence(silence, evidence)))
+    gaps += _folded(expected, gaps, evidence)
     return sorted(gaps, key=lambda gap: gap.begin)
+
+
+def _folded(expected: list[Span], gaps: list[Gap], evidence: Evidence) -> list[Gap]:
+    """What is missing where the clock was set back between two streams: frames were recorded at
+    the same times, but not all that came."""
+    others = [
+        Span(spell.begin, spell.end)
+        for spell in evidence.spells
+        if spell.paper_user != evidence.paper_user
+    ]
+    left = difference(difference(expected, [Span(gap.begin, gap.end) for gap in gaps]), others)
+    found = []
+    for fold in folds(evidence):
+        span = Span(fold.begin, fold.end)
+        found += [Gap(begin, end, fold.cause) for begin, end in intersection(left, [span])]
+        left = difference(left, [span])
+    return found
 
 
 def _lost(followed: list[Span], evidence: Evidence) -> list[Gap]:
@@ -73,7 +92,8 @@ def _lost(followed: list[Span], evidence: Evidence) -> list[Gap]:
 
 
 def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
-    """Where a stream was followed, the market open, and no ladder frame came for too long."""
+    """Where a stream was followed, the market open, and no ladder frame came for too long. A
+    streamer that stood still, or whose clock was set, has heard no silence then."""
     by_run: dict[str, list[Span]] = {}
     for silence in evidence.silences:
         by_run.setdefault(silence.run_id, []).append(Span(silence.begin, silence.end))
@@ -88,7 +108,10 @@ def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
         )
         long_silences = [
             span
-            for span in intersection(intersection(by_run[run_id], spells), expected)
+            for span in difference(
+                intersection(intersection(by_run[run_id], spells), expected),
+                [doubt for doubtful_run, doubt, _ in evidence.doubts if doubtful_run == run_id],
+            )
             if span.end - span.begin > evidence.silent_after
         ]
         quiet += long_silences

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run
-from ib_platform.warehouse.spans import Span, to_ns
+from ib_platform.warehouse.event_details import detail_of, span_of
+from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, Step
+from ib_platform.warehouse.losses import read_losses
+from ib_platform.warehouse.spans import Span
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -56,6 +57,7 @@ class Surroundings:
     causes: list[NamedCause]
     losses: list[Loss]
     doubts: list[tuple[str, Span, Cause]]
+    steps: list[Step]
     generations: list[Generation]
     calendars: dict[str, CalendarName]
     conids: dict[str, int]
@@ -88,15 +90,35 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
             for row in events
             if row["cause"] is not None and row["kind"] not in _OF_OTHER_RUNS
         ],
-        losses=_losses(build, events),
+        losses=read_losses(build, events),
         doubts=[
-            (row["run_id"], _span_of(row), _DOUBTS[row["kind"]])
+            (run_id, span_of(row), _DOUBTS[row["kind"]])
             for row in events
             if row["kind"] in _DOUBTS
+            for run_id in (row["run_id"], detail_of(row).get("after_run"))
+            if isinstance(run_id, str)
         ],
+        steps=[_step(row) for row in events if row["kind"] == StreamEventKind.CLOCK_STEP],
         generations=generations,
         calendars=calendars,
         conids=_conids(build, date_end),
+    )
+
+
+def read_spells(build: Build) -> list[Spell]:
+    """Spells of this build with the numbers of their ladder frames."""
+    rows = build.rows("numbered_spells", spells=build.stages["spells"])
+    return [Spell(**row) for row in rows]
+
+
+def _step(event: dict[str, Any]) -> Step:
+    detail = detail_of(event)
+    by, after_run = detail.get("step_ms"), detail.get("after_run")
+    return Step(
+        event["run_id"],
+        event["after_seq"],
+        by * 1_000_000 if isinstance(by, int) else None,
+        after_run if isinstance(after_run, str) else None,
     )
 
 
@@ -104,7 +126,7 @@ def _told(runs: Sequence[Run], events: Sequence[dict[str, Any]]) -> list[Run]:
     """``runs`` and those that have events only, each from its first to its last sign of life. A
     drain is a run that only loads: it is there in nobody's place."""
     known = {run.run_id: run for run in runs}
-    drains = {event["run_id"] for event in events if _detail(event).get("drain") is True}
+    drains = {event["run_id"] for event in events if detail_of(event).get("drain") is True}
     for event in events:
         run_id, at = event["run_id"], event["at"]
         if run_id in drains:
@@ -122,7 +144,7 @@ def _run(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> Run:
         if event["kind"] == StreamEventKind.RUN_STOPPED and event["run_id"] == run.run_id:
             run = replace(run, stopped=True, stop_cause=event["cause"])
         elif event["kind"] == StreamEventKind.RUN_RECOVERED:
-            recovered = run.recovered or _detail(event).get("run_id") == run.run_id
+            recovered = run.recovered or detail_of(event).get("run_id") == run.run_id
             run = replace(run, recovered=recovered)
     return run
 
@@ -134,53 +156,17 @@ def _totals(events: Sequence[dict[str, Any]]) -> dict[str, int]:
         if event["kind"] == StreamEventKind.RUN_STOPPED:
             totals[event["run_id"]] = event["after_seq"]
         elif event["kind"] == StreamEventKind.RUN_RECOVERED:
-            detail = _detail(event)
+            detail = detail_of(event)
             if isinstance(detail.get("frames"), int) and isinstance(detail.get("run_id"), str):
                 totals.setdefault(detail["run_id"], detail["frames"])
     return totals
-
-
-def _losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
-    """What the streamer saw being lost, and the holes that damage has left in its spool."""
-    losses = []
-    damaged = set()
-    for event in events:
-        if event["kind"] == StreamEventKind.FRAMES_LOST and event["cause"] is not None:
-            span = _span_of(event)
-            losses.append(Loss(event["run_id"], span.begin, span.end, event["cause"]))
-        elif event["kind"] == StreamEventKind.SPOOL_TORN:
-            damaged.add(_detail(event).get("run_id"))
-    losses += _quarantined(events)
-    run_ids = sorted(run_id for run_id in damaged if isinstance(run_id, str))
-    if run_ids:
-        losses += [
-            Loss(row["run_id"], row["begin"], row["end"], Cause.SPOOL_DAMAGED)
-            for row in build.rows("holes", run_ids=run_ids)
-        ]
-    return losses
-
-
-def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
-    """Batches that ClickHouse refused and that were not sent again since."""
-    refused, resent = {}, set()
-    for event in events:
-        detail = _detail(event)
-        batch, run_id = str(detail.get("batch")), str(detail.get("run_id"))
-        if event["kind"] == StreamEventKind.BATCH_RESENT:
-            resent.add(batch)
-        elif event["kind"] == StreamEventKind.BATCH_REFUSED:
-            span = _span_of(event)
-            # Ladders lack nothing where only quotes were refused.
-            if detail.get("tables") != ["quote_frames"]:
-                refused[batch] = Loss(run_id, span.begin, span.end, Cause.QUARANTINED)
-    return [loss for batch, loss in refused.items() if batch not in resent]
 
 
 def _lost_frames(events: Sequence[dict[str, Any]], trade_date: date) -> dict[str, int]:
     """Frames by paper user that took no number, since their disk refused them on the date."""
     lost: dict[str, int] = {}
     for event in events:
-        count = _detail(event).get("lost_frames")
+        count = detail_of(event).get("lost_frames")
         of_date = date_of(event["trade_date"]) == trade_date
         if event["kind"] == StreamEventKind.FRAMES_LOST and of_date and isinstance(count, int):
             lost[event["paper_user"]] = lost.get(event["paper_user"], 0) + count
@@ -251,28 +237,6 @@ def _conids(build: Build, date_end: int) -> dict[str, int]:
         if contract not in conids or resolved * 1_000_000 < date_end:
             conids[contract] = conid
     return conids
-
-
-def _detail(event: dict[str, Any]) -> dict[str, Any]:
-    """Detail of an event; empty when another version wrote something else."""
-    try:
-        detail = json.loads(event["detail"])
-    except ValueError:
-        return {}
-    return detail if isinstance(detail, dict) else {}
-
-
-def _span_of(event: dict[str, Any]) -> Span:
-    """``begin`` and ``end`` of the detail (ISO 8601 with offset), else the event's instant."""
-    detail = _detail(event)
-    try:
-        span = Span(
-            to_ns(datetime.fromisoformat(detail["begin"])),
-            to_ns(datetime.fromisoformat(detail["end"])),
-        )
-    except (KeyError, TypeError, ValueError):
-        return Span(event["at"], event["at"])
-    return Span(min(span), max(span))
 
 
 def date_of(value: date | datetime) -> date:

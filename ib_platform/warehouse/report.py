@@ -1,4 +1,4 @@
-"""Per contract of a trade date: expectation, gaps, suspect windows, and the report's rows."""
+"""Per contract of a trade date: expectation, gaps, and the report's rows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.calendar import CalendarName, open_spans
-from ib_platform.states import Cause
-from ib_platform.warehouse.evidence import Evidence, Gap, Loss, Silence, Spell
+from ib_platform.warehouse.evidence import Evidence, Gap, Silence
 from ib_platform.warehouse.gaps import expected_spans, find_gaps
-from ib_platform.warehouse.inputs import Surroundings
+from ib_platform.warehouse.inputs import Surroundings, read_spells
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
 from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, to_ns
 
@@ -74,7 +73,7 @@ def contract_rows(
     build: Build, span: DateSpan, around: Surroundings, thresholds: Thresholds
 ) -> list[ContractDay]:
     """Every contract that was assigned or has ladder frames on the date, in order of its key."""
-    spells = _spells(build)
+    spells = read_spells(build)
     silent_after = int(thresholds.silent_after * SECOND)
     silences = [
         Silence(row["conid"], row["run_id"], row["begin"], row["end"])
@@ -98,6 +97,8 @@ def contract_rows(
             silent_after=silent_after,
             losses=around.losses,
             conid=conid,
+            steps=around.steps,
+            doubts=around.doubts,
         )
         day = _contract_day(contract, conid, evidence, span, around, thresholds)
         day.counts.update(counts.get(conid, {}))
@@ -165,96 +166,6 @@ def _paper_user(contract: str, around: Surroundings, counts: dict[str, Any] | No
     if assigned:
         return assigned[-1]
     return None if counts is None else str(counts["paper_user"])
-
-
-def _spells(build: Build) -> list[Spell]:
-    answer = build.client.query(
-        "SELECT conid, paper_user, run_id, epoch, toUnixTimestamp64Nano(begin), "
-        "toUnixTimestamp64Nano(end), toUnixTimestamp64Nano(last_frame_at), ended_by, cause "
-        f"FROM {build.stages['spells']} ORDER BY conid, run_id, epoch"
-    )
-    return [Spell(*row) for row in answer.result_rows]
-
-
-def suspect_rows(
-    build: Build, around: Surroundings | None, crossed: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Rows of ``suspect_windows``: crossed states, and with ``around`` frames that were lost or
-    could not be decoded, late stamps and steps of the clock."""
-    rows = [{**row, "cause": Cause.CROSSED_BOOK.value} for row in crossed]
-    if around is None:
-        return _longest(rows)
-    spells = _spells(build)
-    for row in build.rows("undecodable"):
-        ends = [
-            spell.end
-            for spell in spells
-            if (spell.conid, spell.run_id) == (row["conid"], row["run_id"])
-            and spell.begin <= row["begin"] <= spell.end
-        ]
-        end = min([e for e in (row["end"], *ends) if e is not None], default=row["begin"])
-        rows.append({**row, "end": max(end, row["begin"]), "cause": Cause.UNDECODABLE.value})
-    for run_id, doubt, cause in around.doubts:
-        rows += [
-            _window(run_id, ladder, doubt.begin, doubt.end, cause)
-            for ladder in _ladders(spells, run_id, doubt)
-        ]
-    for loss in around.losses:
-        rows += _after_loss(build, loss, spells)
-    return _longest(rows)
-
-
-def _after_loss(build: Build, loss: Loss, spells: Sequence[Spell]) -> list[dict[str, Any]]:
-    """What a ladder carried forward is in doubt from a loss until its next window."""
-    ladders = _ladders(spells, loss.run_id, Span(loss.begin, loss.end))
-    if not ladders:
-        return []
-    laid = {
-        row["conid"]: row["laid_at"]
-        for row in build.rows("laid_after", run_id=loss.run_id, instant=loss.end)
-    }
-    return [
-        _window(
-            loss.run_id,
-            (conid, user),
-            loss.begin,
-            max(loss.end, min(end, laid.get(conid, end))),
-            Cause(loss.cause) if loss.cause in Cause.__members__.values() else Cause.UNKNOWN,
-        )
-        for (conid, user), end in ladders.items()
-    ]
-
-
-def _ladders(spells: Sequence[Spell], run_id: str, span: Span) -> dict[tuple[int, str], int]:
-    """Ladders (conid, paper user) that the run followed in the span, with the last one's end."""
-    ladders: dict[tuple[int, str], int] = {}
-    for spell in spells:
-        if spell.run_id == run_id and spell.begin <= span.end and spell.end >= span.begin:
-            key = (spell.conid, spell.paper_user)
-            ladders[key] = max(ladders.get(key, spell.end), spell.end)
-    return ladders
-
-
-def _window(
-    run_id: str, ladder: tuple[int, str], begin: int, end: int, cause: Cause
-) -> dict[str, Any]:
-    conid, paper_user = ladder
-    return {
-        "conid": conid,
-        "paper_user": paper_user,
-        "run_id": run_id,
-        "begin": begin,
-        "end": end,
-        "cause": cause.value,
-    }
-
-
-def _longest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of windows of one run that begin at the same instant for the same cause, the longest."""
-    longest = {}
-    for row in sorted(rows, key=lambda row: int(row["end"])):
-        longest[(row["conid"], row["run_id"], row["begin"], row["cause"])] = row
-    return list(longest.values())
 
 
 def build_report(

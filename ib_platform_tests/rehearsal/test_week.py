@@ -100,7 +100,7 @@ def test_the_pod_is_back_after_each_trouble_and_the_record_says_why_it_was_away(
     figures: Figures,
 ) -> None:
     # Looks that are taken several times a second, where nothing of theirs is the subject.
-    monkeypatch.setattr("ib_platform.streamer.stamps._LOOK", 5.0)
+    monkeypatch.setattr("ib_platform.streamer.clock_watch._LOOK", 5.0)
     monkeypatch.setattr("ib_platform.streamer.link._LOOK_EVERY", 1.0)
     monkeypatch.setattr("ib_platform.streamer.app._OBSERVE_EVERY", 10.0)
     _assign(client, rehearsal)

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from ib_platform.clocks import Clocks
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, StreamEventKind
+from ib_platform.streamer.clock_watch import ClockWatch, watch_clocks
 from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.stamps import (
     Doubt,
     HeartbeatWatch,
     Moment,
+    is_doubtful,
     judge_look,
     look_at,
-    watch_clocks,
 )
 from ib_platform_tests.streamer.app_bench import events_of
 from ib_platform_tests.support import make_config, wait_until
@@ -53,6 +54,16 @@ def test_two_looks_at_two_clocks(
     wall: float, monotonic: float, kinds: list[StreamEventKind]
 ) -> None:
     assert _kinds(wall, monotonic) == kinds
+    after = Moment(WALL + round(wall * SECOND), round(monotonic * SECOND))
+    assert is_doubtful(Moment(WALL, 0), after, 0.05) == bool(kinds)
+
+
+@pytest.mark.parametrize(("stall", "more"), [(0.4, 0.35), (30.05, 1.0)])
+def test_a_stall_goes_on_until_what_waited_is_read(stall: float, more: float) -> None:
+    later = Moment(WALL + round(stall * SECOND), round(stall * SECOND))
+    (doubt,) = judge_look(Moment(WALL, 0), later, 0.05)
+    assert doubt.begin == WALL
+    assert doubt.end == pytest.approx(later.wall + more * SECOND, abs=1000)
 
 
 def test_a_step_back_has_a_span_and_its_size() -> None:
@@ -142,7 +153,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 async def test_a_stalled_loop_is_recorded_with_its_span(spool: Spool, tmp_path: Path) -> None:
-    watching = asyncio.create_task(watch_clocks(Journal(spool), HeartbeatWatch(), Clocks()))
+    watching = asyncio.create_task(watch_clocks(_watch(spool, Clocks()), Clocks()))
     await asyncio.sleep(0)
     begin = datetime.now(UTC)
     _stand_still()
@@ -159,6 +170,24 @@ async def test_a_stalled_loop_is_recorded_with_its_span(spool: Spool, tmp_path: 
     spool.close()
 
 
+def _watch(spool: Spool, clocks: Clocks) -> ClockWatch:
+    return ClockWatch(Journal(spool), HeartbeatWatch(), clocks)
+
+
+def test_the_first_frame_after_a_stall_tells_of_it(spool: Spool, tmp_path: Path) -> None:
+    """Found by the chaos test: killed right after a stop, a streamer had stamped 30 s of frames
+    late, and its watch had not had its turn."""
+    passed = 0
+    watch = _watch(spool, Clocks(lambda: WALL + passed, lambda: passed))
+    watch.frame(Moment(WALL, 0))
+    watch.begin()
+    for passed in (0, SECOND // 10, 30 * SECOND, 30 * SECOND + 1):
+        watch.frame(Moment(WALL + passed, passed))
+    (told,) = events_of(make_config(tmp_path))
+    assert (told.kind, told.detail["stall_ms"]) == (StreamEventKind.LATE_STAMPS, 29950)
+    spool.close()
+
+
 def _stand_still() -> None:
     time.sleep(0.4)
 
@@ -171,7 +200,9 @@ async def test_a_step_is_recorded_and_the_heartbeats_begin_anew(
     clocks = Clocks(wall=lambda: time.time_ns() + ahead)
     heartbeats = HeartbeatWatch()
     heartbeats.arrived(0, Moment(0, 0))
-    watching = asyncio.create_task(watch_clocks(Journal(spool), heartbeats, clocks))
+    watching = asyncio.create_task(
+        watch_clocks(ClockWatch(Journal(spool), heartbeats, clocks), clocks)
+    )
     await asyncio.sleep(0)
     ahead = 3 * SECOND
 

@@ -7,8 +7,8 @@
 SELECT
     paper_user,
     run_id,
-    toUnixTimestamp64Nano(min(received_at)) AS first_at,
-    toUnixTimestamp64Nano(max(received_at)) AS last_at,
+    toUnixTimestamp64Nano(argMin(received_at, seq)) AS first_at,
+    toUnixTimestamp64Nano(argMax(received_at, seq)) AS last_at,
     countIf(trade_date = {trade_date:Date}) AS rows,
     uniqExactIf(seq, trade_date = {trade_date:Date}) AS stored,
     maxOrNullIf(seq, trade_date < {trade_date:Date}) AS highest_before,

@@ -33,7 +33,7 @@ WITH
     ),
     runs AS
     (
-        SELECT run_id AS alive_run, max(received_at) AS run_last_at
+        SELECT run_id AS alive_run, argMax(received_at, seq) AS run_last_at
         FROM frames
         WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
         GROUP BY alive_run

@@ -98,5 +98,5 @@ class Evidence:
     kept: frozenset[FrameId] = frozenset()
     cut: frozenset[FrameId] = frozenset()
     doubled: Mapping[str, int] = field(default_factory=dict)
-    undecoded: int = 0
+    undecoded: frozenset[FrameId] = frozenset()
     tracebacks: tuple[str, ...] = ()

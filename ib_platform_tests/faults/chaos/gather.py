@@ -32,7 +32,7 @@ _KEYS = {
     "stream_events": "paper_user, run_id, event_no",
 }
 _UNDECODED = """
-SELECT count() FROM frames
+SELECT DISTINCT run_id, seq FROM frames
 WHERE topic = 'sbd' AND conid IS NOT NULL AND decode_error IS NULL
   AND (run_id, seq) NOT IN (SELECT run_id, seq FROM ladder_frames)
 """
@@ -55,7 +55,7 @@ def gather(world: World, faults: Sequence[Injected], asked_to_stop: int) -> Evid
             kept=frozenset(world.kept),
             cut=frozenset(world.cut),
             doubled={table: _doubled(client, table, key) for table, key in _KEYS.items()},
-            undecoded=int(client.query(_UNDECODED).result_rows[0][0]),
+            undecoded=frozenset((run, seq) for run, seq in client.query(_UNDECODED).result_rows),
             tracebacks=tuple(_tracebacks(world)),
         )
 

@@ -81,8 +81,10 @@ def judge(evidence: Evidence) -> Verdict:
         for table, count in evidence.doubled.items()
         if count
     ]
-    if evidence.undecoded:
-        verdict.violations.append(f"{evidence.undecoded} ladder frames have no decoded row")
+    verdict.violations += [
+        f"no decoded row of ladder frame {seq} of run {run_id}"
+        for run_id, seq in sorted(evidence.undecoded)
+    ]
     verdict.violations += [f"a traceback: {line}" for line in evidence.tracebacks]
     return verdict
 
@@ -130,8 +132,6 @@ def _unexplained(evidence: Evidence, found: Alignment, lost: Counter[str]) -> It
         right = [gap for gap, begin in around if _is_right(evidence, gap, begin, frame.earliest)]
         if right:
             lost[right[0].cause] += 1
-        elif _in_a_step(evidence, frame, offsets):
-            lost[Cause.CLOCK_STEP.value] += 1
         else:
             lost["unexplained"] += 1
             what = f"{frame.sent.topic} frame {frame.sent.index} of websocket"
@@ -167,21 +167,6 @@ def _is_right(evidence: Evidence, gap: Gap, begin: int, until: int) -> bool:
         if fault.kind is Kind.SPOOL_TRUNCATED and begin - SLACK <= fault.begin:
             return True
     return False
-
-
-def _in_a_step(evidence: Evidence, frame: Lost, offsets: _Offsets) -> bool:
-    """Whether the clock was stepped there: then the same wall time comes twice, or never, and a
-    gap cannot be told; the record says that its time is in doubt."""
-    near = offsets.around(frame.earliest)
-    if len(near) < 2:
-        return False
-    walls = [frame.earliest + offset for offset in near]
-    return any(
-        window.cause == Cause.CLOCK_STEP
-        and window.begin <= max(walls) + SLACK
-        and window.end >= min(walls) - SLACK
-        for window in evidence.suspects
-    )
 
 
 def _wrong_gaps(evidence: Evidence, found: Alignment) -> Iterator[str]:

@@ -269,7 +269,8 @@ def test_doubled_undecoded_and_tracebacks_are_found() -> None:
     assert "2 rows of ladder_frames" in first_violation(
         replace(honest, doubled={"frames": 0, "ladder_frames": 2})
     )
-    assert "3 ladder frames have no" in first_violation(replace(honest, undecoded=3))
+    undecoded = replace(honest, undecoded=frozenset({(FIRST, 3)}))
+    assert first_violation(undecoded) == f"no decoded row of ladder frame 3 of run {FIRST}"
     assert "x.log:7" in first_violation(replace(honest, tracebacks=("x.log:7: ValueError",)))
 
 

@@ -1,0 +1,49 @@
+"""Frames that were received and not kept: refused by the disk, damaged, refused by ClickHouse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.warehouse.event_details import detail_of, span_of
+from ib_platform.warehouse.evidence import Loss
+
+if TYPE_CHECKING:
+    from ib_platform.warehouse.build import Build
+
+
+def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
+    """What the streamer saw being lost, and the holes that damage has left in its spool."""
+    losses = []
+    damaged = set()
+    for event in events:
+        if event["kind"] == StreamEventKind.FRAMES_LOST and event["cause"] is not None:
+            span = span_of(event)
+            losses.append(Loss(event["run_id"], span.begin, span.end, event["cause"]))
+        elif event["kind"] == StreamEventKind.SPOOL_TORN:
+            damaged.add(detail_of(event).get("run_id"))
+    losses += _quarantined(events)
+    run_ids = sorted(run_id for run_id in damaged if isinstance(run_id, str))
+    if run_ids:
+        losses += [
+            Loss(row["run_id"], row["begin"], row["end"], Cause.SPOOL_DAMAGED)
+            for row in build.rows("holes", run_ids=run_ids)
+        ]
+    return losses
+
+
+def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
+    """Batches that ClickHouse refused and that were not sent again since."""
+    refused, resent = {}, set()
+    for event in events:
+        detail = detail_of(event)
+        batch, run_id = str(detail.get("batch")), str(detail.get("run_id"))
+        if event["kind"] == StreamEventKind.BATCH_RESENT:
+            resent.add(batch)
+        elif event["kind"] == StreamEventKind.BATCH_REFUSED:
+            span = span_of(event)
+            # Ladders lack nothing where only quotes were refused.
+            if detail.get("tables") != ["quote_frames"]:
+                refused[batch] = Loss(run_id, span.begin, span.end, Cause.QUARANTINED)
+    return [loss for batch, loss in refused.items() if batch not in resent]
