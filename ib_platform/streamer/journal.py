@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,12 +35,23 @@ def cause_of_refusal(error: BaseException) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Frames that are being lost: how many, since when (ns since 1970), why."""
+    """Frames that are being lost: how many, why, and the earliest and latest of their stamps (ns
+    since 1970): not the first and last one, where the clock was set meanwhile."""
 
     frames: int
-    since_ns: int
+    earliest_ns: int
+    latest_ns: int
     cause: Cause
     error: str
+
+    def and_one(self, received_ns: int) -> Loss:
+        """Another frame is lost."""
+        return replace(
+            self,
+            frames=self.frames + 1,
+            earliest_ns=min(self.earliest_ns, received_ns),
+            latest_ns=max(self.latest_ns, received_ns),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +135,8 @@ class Journal:
         end = self._clocks.wall() if now_ns is None else now_ns
         detail = {
             "lost_frames": loss.frames,
-            "begin": _iso(min(loss.since_ns, end)),
-            "end": _iso(max(loss.since_ns, end)),
+            "begin": _iso(min(loss.earliest_ns, end)),
+            "end": _iso(max(loss.latest_ns, end)),
             "error": loss.error,
         }
         self._spool.append_event(StreamEventKind.FRAMES_LOST, cause=loss.cause, detail=detail)
@@ -154,9 +165,9 @@ class Journal:
         loss = self.losing
         if loss is None:
             logger.critical("frames are lost: %s", error)
-            loss = Loss(0, received_ns, cause_of_refusal(error), str(error))
+            loss = Loss(0, received_ns, received_ns, cause_of_refusal(error), str(error))
         self.lost_by[loss.cause] += 1
-        self.losing = Loss(loss.frames + 1, loss.since_ns, loss.cause, loss.error)
+        self.losing = loss.and_one(received_ns)
 
 
 def _iso(instant_ns: int) -> str:

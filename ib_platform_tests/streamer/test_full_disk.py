@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,28 @@ def test_a_loss_is_one_event_however_long_it_lasts(small_disk: Path) -> None:
     (loss, frame) = records_of(spool.folder, spool.run_id)
     assert decode_event(loss.payload).detail["lost_frames"] == 5
     assert frame.kind is RecordKind.FRAME
+    spool.close()
+
+
+def test_a_loss_holds_the_stamps_of_all_its_frames_though_the_clock_was_set(
+    small_disk: Path,
+) -> None:
+    """Found by the chaos test: set back in a loss, the clock stamps its end before most of it."""
+    spool = open_spool(small_disk / "spool")
+    filler = small_disk / "filler"
+    _occupy(filler)
+    spool.room.reserve.give_up()
+    _occupy(small_disk / "more", SIZE // 4)
+    journal = Journal(spool)
+    stamps = [BASE_NS + second * 10**9 for second in (0, 10, -15, -8)]
+    for number, stamp in enumerate(stamps):
+        assert not journal.frame(stamp, number, 1, b"{}")
+    filler.unlink()
+    wait_until(spool.room.reserve.ensure, "room for the reserve")
+    assert journal.frame(BASE_NS - 5 * 10**9, 9, 1, b"{}")
+    detail = decode_event(records_of(spool.folder, spool.run_id)[0].payload).detail
+    begin, end = (datetime.fromisoformat(detail[key]).timestamp() for key in ("begin", "end"))
+    assert (begin, end) == (min(stamps) / 1e9, max(stamps) / 1e9)
     spool.close()
 
 

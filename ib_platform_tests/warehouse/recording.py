@@ -65,10 +65,12 @@ def full(top: int = 60 * SECOND, **levels: int) -> LadderRows:
 
 @dataclass
 class Recorder:
-    """One streamer run that records: call its methods in order of time, then ``insert``."""
+    """One streamer run that records: call its methods in order of time, then ``insert``.
+    ``set_by``: nanoseconds that its wall clock is off its monotonic clock."""
 
     run_id: str
     paper_user: str = "alpha"
+    set_by: int = 0
     seq: int = 0
     frames: list[tuple[Any, ...]] = field(default_factory=list)
     ladders: list[tuple[Any, ...]] = field(default_factory=list)
@@ -160,7 +162,7 @@ class Recorder:
     def _frame(self, at: int, topic: str, conid: int | None, error: str | None) -> None:
         self.frames.append(
             (
-                trade_date(at), at, at, self.paper_user, self.run_id, 1, self.seq, topic, conid,
+                trade_date(at), at, at - self.set_by, self.paper_user, self.run_id, 1, self.seq, topic, conid,
                 b"", error, DECODER_VERSION,
             )
         )  # fmt: skip

@@ -196,5 +196,28 @@ def test_by_sql_from_the_record(warehouse: ClickHouse, tmp_path: Path) -> None:
     assert [row[0] for row in windows] == ["alpha-1", "alpha-2"]
 
 
+def test_numbers_that_damage_took_while_the_clock_was_set_back(
+    warehouse: ClickHouse, tmp_path: Path
+) -> None:
+    """The record goes on 10 s later, and its stamps 30 s earlier."""
+    config = make_config(tmp_path).model_copy(update={"clickhouse": warehouse})
+    run = Recorder("alpha-1")
+    last, on = NOON + 59 * SECOND, NOON + 29 * SECOND
+    _ladders(run, NOON, last + SECOND)
+    torn = {"run_id": "alpha-1", "next_seq": 60, "found_seq": 70}
+    run.seq, run.set_by = 70, on - last - 10 * SECOND
+    _ladders(run, on, on + 300 * SECOND)
+    run.event(on + 300 * SECOND, StreamEventKind.SPOOL_TORN, "spool_damaged", **torn)
+    with closing(connect(warehouse)) as client:
+        assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+        run.insert(client)
+        finalize(client, config, DAY, now=AFTER)
+        gaps = client.query(
+            "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end) FROM gaps "
+            "WHERE cause = 'spool_damaged' ORDER BY begin"
+        ).result_rows
+    assert [tuple(row) for row in gaps] == [(last, last + 10 * SECOND)]
+
+
 def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / SECOND, UTC).isoformat()

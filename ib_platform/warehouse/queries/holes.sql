@@ -2,16 +2,22 @@
 --
 -- Grain:   one row per pair of neighbours whose seq differ by more than one.
 -- Inputs:  frames of the named runs only: a hole is looked for where the record tells of damage.
--- Order:   by seq inside a run.
+-- Order:   by seq inside a run. Where the wall clock was set back meanwhile, a hole is as long as the
+--          monotonic clock says.
 -- Params:  read_from Date, read_to Date, run_ids Array(String).
-SELECT run_id, previous_at AS begin, at AS end
+SELECT
+    run_id,
+    previous_at AS begin,
+    greatest(at, previous_at + monotonic - previous_monotonic) AS end
 FROM
 (
     SELECT
         run_id, seq,
         toUnixTimestamp64Nano(received_at) AS at,
         lagInFrame(seq, 1, seq) OVER before AS previous_seq,
-        lagInFrame(at, 1, at) OVER before AS previous_at
+        lagInFrame(at, 1, at) OVER before AS previous_at,
+        toInt64(monotonic_ns) AS monotonic,
+        lagInFrame(monotonic, 1, monotonic) OVER before AS previous_monotonic
     FROM frames
     WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}
       AND has({run_ids:Array(String)}, run_id)
