@@ -162,8 +162,8 @@ class Recorder:
     def _frame(self, at: int, topic: str, conid: int | None, error: str | None) -> None:
         self.frames.append(
             (
-                trade_date(at), at, at - self.set_by, self.paper_user, self.run_id, 1, self.seq, topic, conid,
-                b"", error, DECODER_VERSION,
+                trade_date(at), at, at - self.set_by, self.paper_user, self.run_id, 1, self.seq,
+                topic, conid, b"", error, DECODER_VERSION,
             )
         )  # fmt: skip
         self.seq += 1
