@@ -28,7 +28,6 @@ CAUSES: dict[Kind, frozenset[Cause]] = {
     Kind.WEBSOCKET_CLOSED: frozenset({Cause.DISCONNECTED}),
     Kind.HALF_OPEN: frozenset({Cause.DISCONNECTED}),
     Kind.GIANT_FRAME: frozenset({Cause.DISCONNECTED}),
-    Kind.CLOCK_STEP: frozenset({Cause.CLOCK_STEP}),
 }
 """Gaps that a fault may make. The others make none."""
 
