@@ -20,9 +20,8 @@ from ib_platform.config import PaperUser, PlatformConfig
 from ib_platform.errors import GatewayError, LiveAccountError, SpoolError
 from ib_platform.health_server import serve_health
 from ib_platform.ibkr.pacing import Pace
-from ib_platform.ibkr.proof import LoginQuestion, PaperProof
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.ibkr.session import Judgement, judge_failure, judge_status
+from ib_platform.ibkr.session import Judgement
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
 from ib_platform.paths import PodPaths
@@ -37,7 +36,7 @@ from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.metrics import StreamerCollector
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.rolls import RollMemory, rolls_path
-from ib_platform.streamer.session_lock import lock_of
+from ib_platform.streamer.session_gate import SessionGate
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.subscriptions import Subscriptions
 from ib_platform.streamer.tracker import Tracker
@@ -45,7 +44,6 @@ from ib_platform.streamer.tracker import Tracker
 logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
-_SESSION_POLL = 1.0
 _OBSERVE_EVERY = 1.0
 _PENALTY_PAUSE = 60.0
 
@@ -74,8 +72,6 @@ class Streamer:
         self._user = user
         self._limits = config.limits
         self._certificate = paths.certificate
-        self._login_record = paths.login_record
-        self._unlock_token = paths.unlock_token
         self._spool = spool
         self._watcher = AssignmentWatcher(config.clickhouse, paths)
         tracker = Tracker(config.limits.silent_after)
@@ -103,9 +99,7 @@ class Streamer:
             clock=clocks.seconds,
             wall=clocks.unix,
         )
-        # The supervisor asks sso/validate, and only one call a minute is allowed.
-        self._proof = PaperProof(user.account, user.name, first=LoginQuestion.ONE_USER)
-        self._proof_session: str | None = None
+        self._gate = SessionGate(user, paths, self._state, self._stopping, self._pause)
         self._stop_asked_at: float | None = None
 
     @property
@@ -185,7 +179,7 @@ class Streamer:
                 good = await self._connect_once()
             except GatewayCallError as error:
                 logger.warning("%s", error)
-                self._state.session_is(self._judge(error))
+                self._state.session_is(self._gate.judge(error))
             except LiveAccountError as error:
                 self._state.session_is(Judgement(PodState.REFUSED_LIVE, str(error)))
                 logger.critical("%s", error)
@@ -196,53 +190,18 @@ class Streamer:
             failures = 0 if good else failures + 1
             await self._pause(reconnect_pause(failures, random.random()))
 
-    def _judge(self, error: GatewayCallError) -> Judgement:
-        judgement = judge_failure(error.status, error.body)
-        if judgement.state is not PodState.DOWN:
-            return judgement
-        lock = lock_of(self._login_record, self._user.username, self._unlock_token)
-        return lock or judgement
-
     async def _connect_once(self) -> bool:
         """One session check and one connection; whether it was a usable one."""
         tls = client_ssl_context(self._certificate)
         async with GatewayClient(self._user.gateway_port, tls, pace=self._pace) as client:
-            if not await self._wait_for_session(client):
-                return False
-            session = (await client.tickle()).session
+            session = await self._gate.pass_through(client)
             if session is None:
-                raise GatewayCallError("POST", "/tickle", 200, "no session in the answer")
-            if not await self._prove_paper(client, session):
                 return False
             socket = await GatewaySocket.connect(client, session)
             try:
                 return await self._stream(socket, client)
             finally:
                 await socket.close()
-
-    async def _wait_for_session(self, client: GatewayClient) -> bool:
-        """Poll ``auth/status`` until it is usable; False when asked to stop meanwhile."""
-        while not self._stopping.is_set():
-            status = await client.auth_status()
-            self._state.session_is(judge_status(status))
-            if status.usable:
-                return True
-            await self._pause(_SESSION_POLL)
-        return False
-
-    async def _prove_paper(self, client: GatewayClient, session: str) -> bool:
-        """Before any market-data request, once per login; False when asked to stop meanwhile."""
-        if session != self._proof_session:
-            self._proof.forget()
-            self._proof_session = session
-        while not await self._proof.is_proven(client, self._clocks.seconds()):
-            if self._stopping.is_set():
-                return False
-            reason = "the gateway has not said yet whether the login is paper"
-            self._state.session_is(Judgement(PodState.SSO_ONLY, reason))
-            await self._pause(_SESSION_POLL)
-        self._state.session_is(Judgement(PodState.AUTHENTICATED, "proven to be a paper login"))
-        return True
 
     async def _stream(self, socket: GatewaySocket, client: GatewayClient) -> bool:
         state = self._state
