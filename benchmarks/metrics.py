@@ -18,7 +18,7 @@ from ib_platform.paths import PodPaths
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.insert_metrics import InsertMetrics
-from ib_platform.streamer.link import Intake
+from ib_platform.streamer.intake import Intake
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.metrics import StreamerCollector
 from ib_platform.streamer.spool import Spool

@@ -22,11 +22,11 @@ from ib_platform.ibkr.proof import require_paper_welcome
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.session import cause_of, judge_status
 from ib_platform.ibkr.socket import GatewaySocket, SendError
-from ib_platform.marketdata.frames import classify
 from ib_platform.states import Cause, PodState
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
 from ib_platform.streamer.health import StreamerState
+from ib_platform.streamer.intake import Intake
 from ib_platform.streamer.requests import Request, carry_out
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.session_poll import (
@@ -35,7 +35,7 @@ from ib_platform.streamer.session_poll import (
     cause_of_end,
     poll_session,
 )
-from ib_platform.streamer.stamps import Moment, look_at, record_doubt
+from ib_platform.streamer.stamps import Moment, record_doubt
 from ib_platform.streamer.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -52,28 +52,6 @@ class LinkEnd:
 
     cause: Cause
     why: str
-
-
-class Intake:
-    """Stamp, then spool, then everything else."""
-
-    def __init__(self, state: StreamerState) -> None:
-        self._state = state
-
-    def take(self, payload: bytes) -> tuple[str, Moment]:
-        """Record one message; its topic and stamps. What the disk refused moves no book, but is
-        understood: a session that ends must be noticed on a full disk too."""
-        state = self._state
-        at = look_at(state.clocks)
-        state.clock_watch.frame(at)
-        state.received += 1
-        if state.journal.frame(at.wall, at.monotonic, state.connections, payload):
-            topic = state.tracker.frame(payload, at.wall, at.monotonic).topic
-        else:
-            state.tracker.frames_lost()
-            topic = classify(payload).topic
-        state.traffic.took(topic, len(payload))
-        return topic, at
 
 
 class Link:

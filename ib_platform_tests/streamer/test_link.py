@@ -26,8 +26,8 @@ from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.contract_facts import ContractRow
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.housekeeping import RowWriter, sync_regularly
+from ib_platform.streamer.intake import Intake
 from ib_platform.streamer.journal import MOST_WAITING, cause_of_refusal
-from ib_platform.streamer.link import Intake
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.records import RecordKind, decode_event
 from ib_platform.streamer.spool import Spool
