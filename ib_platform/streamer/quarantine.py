@@ -115,8 +115,8 @@ def refused_batch(
     )
 
 
-def in_words(batch: RefusedBatch) -> dict[str, Any]:
-    """The detail of the event that tells of it."""
+def in_words(batch: RefusedBatch, spool_folder: Path) -> dict[str, Any]:
+    """The detail of the event that tells of it: who reads it need not see the pod's disk."""
     return {
         "run_id": batch.run_id,
         "batch": batch.name,
@@ -128,6 +128,7 @@ def in_words(batch: RefusedBatch) -> dict[str, Any]:
         "last_seq": batch.last_seq,
         "begin": batch.first_at.isoformat(),
         "end": batch.last_at.isoformat(),
+        "folder": str(spool_folder / QUARANTINE_FOLDER / batch.name),
     }
 
 

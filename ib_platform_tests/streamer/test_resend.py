@@ -19,7 +19,7 @@ from ib_platform.config import ClickHouse
 from ib_platform.errors import PlatformInUseError, SpoolError, WarehouseError
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.loader import MOST_REFUSED_IN_A_ROW, Loader
+from ib_platform.streamer.loader import MOST_REFUSED_IN_A_ROW
 from ib_platform.streamer.quarantine import (
     BATCH_NAME,
     QUARANTINE_FOLDER,
@@ -29,9 +29,9 @@ from ib_platform.streamer.quarantine import (
 )
 from ib_platform.streamer.resend import Resender
 from ib_platform.streamer.resend_command import resend_spool
-from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect
 from ib_platform_tests.pod_processes import write_config
+from ib_platform_tests.streamer.refusing import POISON, allow, drained, forbid
 from ib_platform_tests.streamer.spools import (
     PAPER_USER,
     append,
@@ -45,11 +45,6 @@ from ib_platform_tests.streamer.spools import (
 from ib_platform_tests.support import capture_ladder_payloads, make_config
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-POISON = b"a payload that a constraint forbids"
-
-
-def no_pause(seconds: float) -> None:
-    return
 
 
 @pytest.fixture
@@ -57,20 +52,6 @@ def client(warehouse: ClickHouse) -> Iterator[Client]:
     with closing(connect(warehouse, role="tests")) as client:
         stop_merges(warehouse)
         yield client
-
-
-def forbid(client: Client, table: str, condition: str) -> None:
-    client.command(f"ALTER TABLE {table} ADD CONSTRAINT forbidden CHECK {condition}")
-
-
-def allow(client: Client, table: str) -> None:
-    client.command(f"ALTER TABLE {table} DROP CONSTRAINT forbidden")
-
-
-def drained(spool: Spool, settings: ClickHouse) -> Loader:
-    loader = loader_of(spool, settings, rng=random.Random(1), pause=no_pause)
-    assert loader.drain()
-    return loader
 
 
 def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
@@ -96,6 +77,7 @@ def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
     drained(spool, warehouse)
     ((_, detail),) = events(warehouse, StreamEventKind.BATCH_REFUSED)
     assert (detail["batch"], detail["first_seq"], detail["last_seq"]) == (told.name, 50, 99)
+    assert detail["folder"] == str(batch.folder)
     assert "set aside" in caplog.text
     ladders = query(warehouse, "SELECT count() FROM ladder_frames WHERE seq BETWEEN 50 AND 99")
     assert ladders == [(49,)], "parts that are not refused are stored"
