@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from ib_platform.warehouse.refused import WaitingBatch
 
 _MOST = 50
+_LONGEST_REASON = 300
+_WHAT_TO_DO = (
+    "Cure in ClickHouse what the reason names: a constraint, a column's type. Then run the command "
+    "on the pod's machine, beside the streamer. The date is due again then: `finalize_date` builds "
+    "it and looks anew within the hour."
+)
 _COLUMNS = (
     "paper user",
     "run",
@@ -41,13 +47,17 @@ def refusals_result(waiting: Sequence[WaitingBatch], day: date) -> dg.AssetCheck
     if ours:
         rows = [_row(batch) for batch in ours[:_MOST]]
         metadata["refused"] = dg.MetadataValue.md(markdown_table(_COLUMNS, rows))
-        metadata["what_to_do"] = dg.MetadataValue.md(_remedy(ours))
+        # Not as Markdown, which the UI hides behind a click.
+        metadata["what_to_do"] = dg.MetadataValue.text(_WHAT_TO_DO)
+        for user in _by_user(ours):
+            command = f"ib-platform spool resend --paper-user {user}"
+            metadata[f"command_{user}"] = dg.MetadataValue.text(command)
     if others:
         metadata["other_dates"] = dg.MetadataValue.text(_dates(others))
     return dg.AssetCheckResult(
         passed=not ours,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(map(_in_words, ours[:_MOST])) or None,
+        description="; ".join(map(_in_words, _by_user(ours).values())) or None,
         metadata=metadata,
     )
 
@@ -66,27 +76,32 @@ def _row(batch: WaitingBatch) -> tuple[object, ...]:
     )
 
 
-def _in_words(batch: WaitingBatch) -> str:
-    what = "events only"
-    if batch.frames and batch.first_seq is not None and batch.last_seq is not None:
-        what = f"{batch.frames} frames, seq {batch.first_seq} to {batch.last_seq}"
-    return f"{batch.paper_user}: {what} of run {batch.run_id} refused by {_tables(batch)}"
+def _by_user(batches: Sequence[WaitingBatch]) -> dict[str, list[WaitingBatch]]:
+    users: dict[str, list[WaitingBatch]] = {}
+    for batch in batches:
+        users.setdefault(batch.paper_user, []).append(batch)
+    return users
+
+
+def _in_words(batches: Sequence[WaitingBatch]) -> str:
+    """Of one paper user: what the UI shows before anybody clicks. The last reason is the newest."""
+    last = batches[-1]
+    frames = _counted(sum(batch.frames or 0 for batch in batches), "frame")
+    return (
+        f"{last.paper_user}: ClickHouse refused {_counted(len(batches), 'batch', 'es')} with "
+        f"{frames}, set aside on the pod's machine; the last one for {_tables(last)}: "
+        f"{last.error[:_LONGEST_REASON]}"
+    )
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count} {what}{'' if count == 1 else plural}"
 
 
 def _tables(batch: WaitingBatch) -> str:
     return ", ".join(
         f"{table} ({'does not fit the types' if code is None else code})"
         for table, code in zip(batch.tables, batch.codes, strict=True)
-    )
-
-
-def _remedy(batches: Sequence[WaitingBatch]) -> str:
-    users = dict.fromkeys(batch.paper_user for batch in batches)
-    commands = "\n".join(f"ib-platform spool resend --paper-user {user}" for user in users)
-    return (
-        "Cure in ClickHouse what the reason names: a constraint, a column's type. Then on the "
-        f"pod's machine, beside the streamer:\n\n```\n{commands}\n```\n\n"
-        "The date is due again then: `finalize_date` builds it and looks anew within the hour."
     )
 
 

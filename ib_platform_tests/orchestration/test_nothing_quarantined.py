@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner
+from dagster._core.loader import LoadingContextForTest
 
 from ib_platform.cli import main
 from ib_platform.config import CONFIG_VARIABLE, ClickHouse, dump_config
@@ -17,6 +19,7 @@ from ib_platform.definitions import defs
 from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.orchestration.partitions import PARTITION_TAG
 from ib_platform.orchestration.refusals import refusals_result
+from ib_platform.orchestration.standing import results_said_again
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.quarantine import quarantined
@@ -62,6 +65,14 @@ def finalized(instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
     return found
 
 
+def in_sight(instance: dg.DagsterInstance) -> bool:
+    """Whether Dagster's UI shows the newest result, and not "Not Evaluated"."""
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key([CHECK])
+    return asyncio.run(
+        records[CHECK].targets_latest_materialization(LoadingContextForTest(instance))
+    )
+
+
 def resend() -> str:
     """What the check tells a person to run."""
     done = CliRunner().invoke(main, ["spool", "resend", "--paper-user", PAPER_USER])
@@ -81,10 +92,11 @@ def test_a_refused_batch_fails_it_until_it_is_sent_again(
         failed = finalized(instance)
         assert not failed.passed
         assert failed.severity is dg.AssetCheckSeverity.ERROR
-        said = (
-            f"{PAPER_USER}: 50 frames, seq 50 to 99 of run {spool.run_id} refused by frames (469)"
+        assert failed.description is not None
+        assert failed.description.startswith(
+            f"{PAPER_USER}: ClickHouse refused 1 batch with 50 frames, set aside on the pod's "
+            "machine; the last one for frames (469): Constraint `forbidden` for table "
         )
-        assert failed.description == said
         told = {name: value.value for name, value in failed.metadata.items()}
         assert (told["batches"], told["frames_quarantined"]) == (1, 50)
         assert (told["trade_date"], "other_dates" in told) == (str(DAY), False)
@@ -93,7 +105,19 @@ def test_a_refused_batch_fails_it_until_it_is_sent_again(
         assert "`forbidden`" in row
         assert row.endswith(f" | {batch.folder} |")
         assert batch.folder.is_dir(), "what it names is there"
-        assert f"\nib-platform spool resend --paper-user {PAPER_USER}\n" in str(told["what_to_do"])
+        assert (
+            told[f"command_{PAPER_USER}"] == f"ib-platform spool resend --paper-user {PAPER_USER}"
+        )
+        assert in_sight(instance)
+        # The report of a pod, a minute later.
+        instance.report_runless_asset_event(dg.AssetMaterialization("frames"))
+        assert not in_sight(instance), "Dagster does not need our help any more: remove it"
+        for said in results_said_again(instance):
+            instance.report_runless_asset_event(said)
+        assert in_sight(instance)
+        instance.report_runless_asset_event(dg.AssetMaterialization("frames"))
+        assert in_sight(instance)
+        assert results_said_again(instance) == []
         allow(client, "frames")
         assert "50 rows sent" in resend()
         passed = finalized(instance)
@@ -124,9 +148,9 @@ def test_a_refusal_that_is_told_late_makes_the_date_due(
         drained(spool, warehouse)
         drained(spool, warehouse)
         assert due(EVENING + later)
-        assert finalized(instance).description == (
-            f"{PAPER_USER}: 5 frames, seq 20 to 24 of run {spool.run_id} refused by frames (469)"
-        )
+        failed = finalized(instance)
+        assert not failed.passed
+        assert f"| {spool.run_id} | 20 | 24 | 5 |" in str(failed.metadata["refused"].value)
         assert not due(EVENING + later), "one look is enough until something is new"
         allow(client, "frames")
         resend()
@@ -152,9 +176,9 @@ def test_events_alone_may_be_refused(client: Client, warehouse: ClickHouse, spoo
     with dg.DagsterInstance.ephemeral() as instance:
         result = chosen.execute_in_process(instance=instance, tags={PARTITION_TAG: day})
     (found,) = result.get_asset_check_evaluations()
-    assert found.description == (
-        f"{PAPER_USER}: events only of run {spool.run_id} refused by stream_events (469)"
-    )
+    assert not found.passed
+    assert "1 batch with 0 frames" in str(found.description)
+    assert "stream_events (469)" in str(found.description)
 
 
 def waiting(day: int, paper_user: str = "alpha") -> WaitingBatch:
@@ -176,14 +200,14 @@ def test_each_paper_user_has_its_command_once() -> None:
     batches = [waiting(18), waiting(18, "beta"), waiting(18)]
     result = refusals_result(batches, date(2026, 11, 18))
     assert not result.passed
-    commands = [
-        line
-        for line in str(result.metadata["what_to_do"].value).splitlines()
-        if line.startswith("ib-platform")
-    ]
+    commands = [value.value for name, value in result.metadata.items() if "command_" in name]
     assert commands == [
         "ib-platform spool resend --paper-user alpha",
         "ib-platform spool resend --paper-user beta",
     ]
+    assert result.description is not None
+    alpha, beta = result.description.split("; beta: ")
+    assert alpha.startswith("alpha: ClickHouse refused 2 batches with 4 frames, ")
+    assert beta.startswith("ClickHouse refused 1 batch with 2 frames, ")
     row = str(result.metadata["refused"].value).splitlines()[2]
     assert "| frames (does not fit the types), ladder_frames (53) | a \\| in the reason |" in row
