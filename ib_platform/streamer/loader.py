@@ -150,7 +150,7 @@ class Loader:
 
     @property
     def stored(self) -> int:
-        """Frames of the own run that ClickHouse acknowledged."""
+        """Frames of the own run that are dealt with: acknowledged by ClickHouse, or set aside."""
         decoder = None if self._backlog is None else self._backlog.manifest.decoder
         return decoder.frames if decoder and decoder.run_id == self._spool.run_id else 0
 
