@@ -24,7 +24,7 @@ BUDGETS = {
     "gateway": 530,
     "ibkr": 90,
     "marketdata": 20,
-    "orchestration": 230,
+    "orchestration": 270,
     "recorder": 130,
     "rehearsal": 130,
     "simulator": 370,

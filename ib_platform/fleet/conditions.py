@@ -78,8 +78,10 @@ class Patience:
 
 @dataclass(frozen=True)
 class Finding:
-    """A condition, in words for people, with its remedy where a restart would cure it."""
+    """A condition, in words for people, with its remedy where a restart would cure it. ``loading``:
+    the kinds of trouble that rows have on their way to ClickHouse, which the text tells of too."""
 
     condition: Condition
     text: str
     remedy: Remedy | None = None
+    loading: tuple[str, ...] = ()

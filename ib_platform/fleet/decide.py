@@ -165,7 +165,7 @@ def _decide_pod(
         memory, action, note = _remedy(seen.paper_user, finding, finding.remedy, memory, at, policy)
         text = f"{text}; {note}"
     persistent = memory.open and memory.attempt >= policy.max_attempts
-    said = f"{told.condition.value}{':persistent' if persistent else ''}"
+    said = ":".join([told.condition.value, *["persistent"] * persistent, *told.loading])
     verdict = PodVerdict(seen.paper_user, told.condition, text, said != memory.said, persistent)
     return msgspec.structs.replace(memory, said=said), action, verdict
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from ib_platform.fleet.conditions import MILD, Condition, Finding, Patience, Remedy
 from ib_platform.fleet.memory import ContainerMemory, PodMemory
 from ib_platform.fleet.pods import ContainerState, Phase, PodObservation
-from ib_platform.fleet.recording import not_loading, not_streaming
+from ib_platform.fleet.recording import loading_troubles, not_streaming
 from ib_platform.fleet.remember import PASSES_BY_ITSELF, SESSION_DOWN, states_of
 from ib_platform.states import PodState
 
@@ -55,12 +55,13 @@ def with_loading(finding: Finding, seen: PodObservation, patience: Patience) -> 
     Kept apart from ``diagnose``, so that a database outage can change what is told, never what is
     done.
     """
-    problem = not_loading(seen.streamer_health, patience.lag_limit)
-    if problem is None:
+    troubles = loading_troubles(seen.streamer_health, patience.lag_limit)
+    if not troubles:
         return finding
     told = finding.condition in _CONDITIONS_OF_LOADING
     condition = Condition.NOT_LOADING if told else finding.condition
-    return Finding(condition, f"{finding.text}; {problem}", finding.remedy)
+    text = "; ".join([finding.text, *troubles.values()])
+    return Finding(condition, text, finding.remedy, tuple(troubles))
 
 
 def _locked_out(seen: PodObservation, memory: PodMemory) -> Finding | None:

@@ -34,16 +34,20 @@ def not_streaming(health: StreamerHealth, spare: bool = False) -> str | None:
     return f"{health.state.value}{reason}" + (f": {', '.join(ill)}" if ill else "")
 
 
-def not_loading(health: StreamerHealth | None, lag_limit: float) -> str | None:
-    """Why recorded rows do not reach ClickHouse, and what follows, in words; None when they do, or
-    nobody knows.
+def loading_troubles(health: StreamerHealth | None, lag_limit: float) -> dict[str, str]:
+    """Why recorded rows do not reach ClickHouse, and what follows, in words, by kind of trouble;
+    empty when they do, or nobody knows.
 
     ``lag_limit``: seconds that the oldest row may wait.
     """
     if health is None:
-        return None
-    said = (_behind(health.loader, lag_limit), _full(health.spool), _refused(health.loader))
-    return "; ".join(filter(None, said)) or None
+        return {}
+    told = {
+        "behind": _behind(health.loader, lag_limit),
+        "full": _full(health.spool),
+        "refused": _refused(health.loader, health.paper_user),
+    }
+    return {kind: words for kind, words in told.items() if words is not None}
 
 
 def _full(spool: SpoolHealth) -> str | None:
@@ -54,14 +58,15 @@ def _full(spool: SpoolHealth) -> str | None:
     return f"the spool has used {share:.0%} of its budget (limits.spool_bytes): {lost}"
 
 
-def _refused(loader: LoaderHealth) -> str | None:
+def _refused(loader: LoaderHealth, paper_user: str) -> str | None:
     count = loader.quarantined_batches
     if count == 0:
         return None
     batches = "1 batch" if count == 1 else f"{count} batches"
     return (
         f"ClickHouse has refused {batches} for the content, set aside in the quarantine: see "
-        "`ib-platform spool ls`, cure it, then `ib-platform spool resend`"
+        f"`ib-platform spool ls --paper-user {paper_user}`, cure it, then "
+        f"`ib-platform spool resend --paper-user {paper_user}`"
     )
 
 

@@ -13,6 +13,7 @@ from ib_platform.errors import PlatformError
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.orchestration.partitions import PARTITION_TAG, trade_date_of_key
 from ib_platform.orchestration.previews import markdown_table
+from ib_platform.orchestration.refusals import refusals_result
 from ib_platform.orchestration.resources import PLATFORM, Platform
 from ib_platform.orchestration.verified import verification_result
 
@@ -95,6 +96,28 @@ def frames_verified(
         with warehouse_errors(platform.config().clickhouse, f"verify {day}"):
             found = verify_warehouse(client, Span(to_ns(begin), to_ns(end)))
     return verification_result(found, day)
+
+
+@dg.asset_check(
+    asset="frames",
+    description=(
+        "No batch that touches the trade date was refused by ClickHouse for its content and waits "
+        "in a pod's quarantine: what to do is in the metadata. By the events of the warehouse."
+    ),
+    resource_defs={"platform": PLATFORM},
+)
+def nothing_quarantined(
+    context: dg.AssetCheckExecutionContext, platform: Platform
+) -> dg.AssetCheckResult:
+    """ERROR: frames are not in the record until a person has cured why."""
+    from ib_platform.warehouse.connect import warehouse_errors
+    from ib_platform.warehouse.refused import read_waiting
+
+    with _failures(), platform.client("checks") as client:
+        day = _trade_date(context, client)
+        with warehouse_errors(platform.config().clickhouse, f"read the refused batches of {day}"):
+            waiting = read_waiting(client)
+    return refusals_result(waiting, day)
 
 
 def _none_of(

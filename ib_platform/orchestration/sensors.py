@@ -17,6 +17,7 @@ from ib_platform.fleet.memory import dump_memory, load_memory
 from ib_platform.orchestration.jobs import launch_pod, restart_pod
 from ib_platform.orchestration.pod_reports import check_evaluation, frames_reports, run_request
 from ib_platform.orchestration.runtime import open_fleet
+from ib_platform.orchestration.standing import results_said_again
 
 _ACTING_JOBS = frozenset({"launch_pod", "restart_pod", "retire_pod", "drain_spool"})
 _WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED)
@@ -49,6 +50,7 @@ def pod_fleet(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     memory = load_memory(context.cursor, now)
     decision = decide(users, seen, memory, now, Policy.of(fleet.config.limits), busy)
     memory, reports = frames_reports(decision, seen, now)
+    standing = results_said_again(context.instance) if reports else []
     evaluation = check_evaluation(decision.verdicts)
     requests = [run_request(action, memory.epoch) for action in decision.actions]
     told = "\n".join(str(verdict) for verdict in decision.verdicts)
@@ -56,7 +58,7 @@ def pod_fleet(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         run_requests=requests,
         skip_reason=None if requests else told,
         cursor=dump_memory(memory),
-        asset_events=[*reports, *([] if evaluation is None else [evaluation])],
+        asset_events=[*reports, *standing, *([] if evaluation is None else [evaluation])],
     )
 
 

@@ -135,7 +135,8 @@ class Backlog:
             begin, end, records, self._decoder(), refusals, self._spool.clocks.utc()
         )
         self._spool.room.for_loading(lambda: set_aside(self._folder, batch, records))
-        self._emit(StreamEventKind.BATCH_REFUSED, Cause.QUARANTINED, in_words(batch))
+        told = in_words(batch, self._folder)
+        self._emit(StreamEventKind.BATCH_REFUSED, Cause.QUARANTINED, told)
         after = loading.after
         if any(refusal.part.table == LADDER_FRAMES for refusal in refusals):
             # Books are rebuilt from what is stored: from here on they lack these frames.

@@ -58,11 +58,13 @@ def _ended_by_sigterm_as_by_ctrl_c() -> Iterator[None]:
 
 def in_words(drained: Drained) -> list[str]:
     """One line a run, and one for each batch that was set aside."""
+    from ib_platform.streamer.quarantine import remedy
+
     loaded = drained.loaded
     lines = [f"{run_id}: {frames} frames loaded" for run_id, frames in loaded.items()]
     lines += [
         f"{batch.run_id}: {batch.frames} frames refused by ClickHouse and set aside as "
-        f"{batch.name}; see `ib-platform spool ls`"
+        f"{batch.name} ({batch.refusals[0].error}); {remedy(batch.paper_user)}"
         for batch in drained.refused
     ]
     runs = f"{len(loaded)} run{'s' * (len(loaded) != 1)}"

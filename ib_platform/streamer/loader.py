@@ -30,7 +30,7 @@ from ib_platform.streamer.backlog import Backlog, LoadingBatch
 from ib_platform.streamer.batches import Part
 from ib_platform.streamer.decode import Row
 from ib_platform.streamer.insert_observer import InsertObserver
-from ib_platform.streamer.quarantine import Refusal, quarantined_count
+from ib_platform.streamer.quarantine import Refusal, folder_of, quarantined_count, remedy
 from ib_platform.streamer.sender import BLOCKED_DELAY, Sender, Sent
 from ib_platform.streamer.spool import Spool
 
@@ -150,7 +150,7 @@ class Loader:
 
     @property
     def stored(self) -> int:
-        """Frames of the own run that ClickHouse acknowledged."""
+        """Frames of the own run that are dealt with: acknowledged by ClickHouse, or set aside."""
         decoder = None if self._backlog is None else self._backlog.manifest.decoder
         return decoder.frames if decoder and decoder.run_id == self._spool.run_id else 0
 
@@ -230,9 +230,12 @@ class Loader:
         self._refused_in_a_row += 1
         batch = backlog.set_aside(loading, refusals)
         logger.error(
-            "ClickHouse refuses batch %s for its content (%s): it is set aside, the rest goes on",
-            batch.name,
+            "ClickHouse refuses %d frames for their content (%s): they are set aside in %s, the "
+            "rest goes on; %s",
+            batch.frames,
             refusals[0].error,
+            folder_of(self._spool.folder, batch),
+            remedy(batch.paper_user),
         )
 
     def _show(self, error: Exception) -> None:

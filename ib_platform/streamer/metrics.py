@@ -94,7 +94,8 @@ def _frames(state: StreamerState) -> Iterator[Metric]:
         "bytes",
     )
     yield counter("frames_spooled", "Frames that are complete in the spool", counts.spooled)
-    yield counter("frames_stored", "Frames of this run that ClickHouse acknowledged", counts.stored)
+    stored = "Frames of this run that ClickHouse acknowledged, or refused for their content"
+    yield counter("frames_stored", stored, counts.stored)
     yield counters(
         "frames_lost",
         "Frames that were received and could not be spooled, by cause",

@@ -115,8 +115,8 @@ def refused_batch(
     )
 
 
-def in_words(batch: RefusedBatch) -> dict[str, Any]:
-    """The detail of the event that tells of it."""
+def in_words(batch: RefusedBatch, spool_folder: Path) -> dict[str, Any]:
+    """The detail of the event that tells of it: who reads it need not see the pod's disk."""
     return {
         "run_id": batch.run_id,
         "batch": batch.name,
@@ -128,7 +128,21 @@ def in_words(batch: RefusedBatch) -> dict[str, Any]:
         "last_seq": batch.last_seq,
         "begin": batch.first_at.isoformat(),
         "end": batch.last_at.isoformat(),
+        "folder": str(folder_of(spool_folder, batch)),
     }
+
+
+def folder_of(spool_folder: Path, batch: RefusedBatch) -> Path:
+    """Where it lies, or will."""
+    return spool_folder / QUARANTINE_FOLDER / batch.name
+
+
+def remedy(paper_user: str) -> str:
+    """What a person has to do about refused batches."""
+    return (
+        "cure in ClickHouse what it names (a constraint, a column's type), then "
+        f"`ib-platform spool resend --paper-user {paper_user}`"
+    )
 
 
 def batch_name(begin: Position, end: Position) -> str:
@@ -142,8 +156,8 @@ def set_aside(spool_folder: Path, batch: RefusedBatch, records: Sequence[Record]
     Raises:
         SpoolError: the disk refuses; then nothing is there.
     """
-    quarantine = spool_folder / QUARANTINE_FOLDER
-    folder, temporary = quarantine / batch.name, quarantine / f".{batch.name}.tmp"
+    folder = folder_of(spool_folder, batch)
+    quarantine, temporary = folder.parent, folder.with_name(f".{batch.name}.tmp")
     if folder.exists():
         return folder
     header = SegmentHeader(
@@ -164,7 +178,7 @@ def set_aside(spool_folder: Path, batch: RefusedBatch, records: Sequence[Record]
 
 
 def quarantined(spool_folder: Path) -> list[QuarantinedBatch]:
-    """All batches in the quarantine, by name, hence in their order within a run.
+    """All batches in the quarantine, runs by name, in their order within a run.
 
     Raises:
         SpoolError: one of them cannot be read.
@@ -177,7 +191,7 @@ def quarantined(spool_folder: Path) -> list[QuarantinedBatch]:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SpoolError(f"{file}: cannot be read ({error})") from error
         found.append(QuarantinedBatch(folder, batch))
-    return found
+    return sorted(found, key=lambda one: _place(one.batch.begin))
 
 
 def quarantined_count(spool_folder: Path) -> int:
@@ -192,6 +206,10 @@ def quarantined_bytes(spool_folder: Path) -> int:
         for folder in _folders(spool_folder)
         for name in (RECORDS_NAME, BATCH_NAME)
     )
+
+
+def _place(position: Position) -> tuple[str, int, int]:
+    return position.run_id, position.segment, position.offset
 
 
 def _folders(spool_folder: Path) -> list[Path]:

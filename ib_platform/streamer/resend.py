@@ -27,7 +27,12 @@ from ib_platform.streamer.kept import KeptSegments
 from ib_platform.streamer.quarantine import RefusedBatch, quarantined
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.segments import SegmentFile, list_segments, read_records, size_of
-from ib_platform.warehouse.connect import Client, warehouse_errors
+from ib_platform.warehouse.connect import (
+    Client,
+    is_refusal,
+    warehouse_errors,
+    words_of_server,
+)
 
 logger = logging.getLogger(__name__)
 RECORDS_AT_ONCE = 5_000
@@ -37,11 +42,13 @@ _EVENT_NO_OF_RESENDING = 2**62
 
 @dataclass
 class Resent:
-    """What became of one batch or segment. Rows by table: ``there`` before, and ``sent`` now."""
+    """What became of one batch or segment. Rows by table: ``there`` before, and ``sent`` now.
+    ``refused``: why ClickHouse still refuses its content, None where it does not."""
 
     name: str
     there: dict[str, int] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
+    refused: str | None = None
 
     def add(self, table: str, there: int, sent: int) -> None:
         self.there[table] = self.there.get(table, 0) + there
@@ -57,20 +64,28 @@ class Resender:
         self._dry_run = dry_run
 
     def quarantine(self, spool_folder: Path, now: datetime) -> Iterator[Resent]:
-        """Every batch of the quarantine, oldest run first; what is stored leaves it.
+        """Every batch of the quarantine, oldest run first; what is stored leaves it. One that is
+        still refused stays, and the others are sent none the less.
 
         ``now``: an aware instant.
 
         Raises:
             SpoolError: a batch cannot be read or removed.
-            WarehouseError: ClickHouse does not take it still; it stays where it is.
+            WarehouseError: ClickHouse does not take it for another reason than its content.
         """
         for batch in quarantined(spool_folder):
             resent = Resent(batch.batch.name)
-            self._send(batch.records(), batch.batch.decoder.copy(), resent)
-            if not self._dry_run:
-                self._say_so(batch.batch, now)
-                batch.remove()
+            try:
+                self._send(batch.records(), batch.batch.decoder.copy(), resent)
+                if not self._dry_run:
+                    self._say_so(batch.batch, now)
+            except WarehouseError as error:
+                if not is_refusal(error):
+                    raise
+                resent.refused = words_of_server(error)
+            else:
+                if not self._dry_run:
+                    batch.remove()
             yield resent
 
     def acknowledged(self, spool_folder: Path, paper_user: str) -> Iterator[Resent]:

@@ -30,6 +30,7 @@ from ib_platform.warehouse.connect import (
     is_transient,
     kind_of_error,
     warehouse_errors,
+    words_of_server,
 )
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Sender:
                 refused = may_refuse and is_refusal(error)
                 refusals += refused
                 if refusals >= REFUSALS:
-                    return Refusal(part, error_code(error), str(error)[:_LONGEST_ERROR])
+                    return Refusal(part, error_code(error), words_of_server(error)[:_LONGEST_ERROR])
                 blocked = self.state == "blocked" and not refused
                 self._pause(BLOCKED_DELAY if blocked else retry_delay(attempt, self._rng))
                 attempt += 1

@@ -88,6 +88,7 @@ REFUSAL_CODES = frozenset(
 
 _TRANSIENT_STATUS = re.compile(r"HTTP status (429|502|503|504)\b")
 _CODE = re.compile(r"\bCode: (\d+)\.")
+_SAID = re.compile(r"DB::Exception: (.+?)(?: \(for url \S+\))?\s*$", re.DOTALL)
 
 
 def read_password(settings: ClickHouse) -> SecretStr:
@@ -184,6 +185,12 @@ def error_code(error: BaseException) -> int | None:
     if isinstance(error, ClickHouseError) and (found := _CODE.search(str(error))):
         return int(found[1])
     return None if error.__cause__ is None else error_code(error.__cause__)
+
+
+def words_of_server(error: BaseException) -> str:
+    """What ClickHouse itself said, without what the client and we put around it; else all of it."""
+    found = _SAID.search(str(error))
+    return str(error) if found is None else found[1]
 
 
 def kind_of_error(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from ib_platform.fleet.conditions import Condition
 from ib_platform.fleet.decide import Action, PodVerdict, Policy, decide
 from ib_platform.fleet.memory import FleetMemory
 from ib_platform.fleet.pods import ContainerState, PodObservation
-from ib_platform.fleet.recording import not_loading, not_streaming
+from ib_platform.fleet.recording import loading_troubles, not_streaming
 from ib_platform.health import LoaderHealth, SpoolHealth
 from ib_platform.states import ContractState, PodState, SpoolFill
 from ib_platform_tests.fleet.observations import (
@@ -91,10 +91,10 @@ def test_a_pod_that_the_plan_gives_nothing_need_not_stream() -> None:
     ],
 )
 def test_rows_that_wait_too_long_are_told(loader: LoaderHealth, told: str | None) -> None:
-    problem = not_loading(streamer_health(loader=loader), 300.0)
-    assert (problem is None) == (told is None)
-    assert (told or "") in (problem or "")
-    assert not_loading(None, 300.0) is None
+    troubles = loading_troubles(streamer_health(loader=loader), 300.0)
+    assert [*troubles] == ([] if told is None else ["behind"])
+    assert (told or "") in "; ".join(troubles.values())
+    assert loading_troubles(None, 300.0) == {}
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,22 @@ def test_every_trouble_of_loading_is_told(
 ) -> None:
     health = streamer_health(loader=loader)
     health.spool = spool
-    problem = not_loading(health, 300.0)
-    assert (problem is None) == (told is None)
-    assert all(words in (problem or "") for words in told or [])
+    troubles = loading_troubles(health, 300.0)
+    assert (troubles == {}) == (told is None)
+    assert all(words in "; ".join(troubles.values()) for words in told or [])
+
+
+def test_another_trouble_of_loading_is_news() -> None:
+    """While ClickHouse refuses a batch the loader is blocked for some tries, then goes on."""
+    refusing = LoaderHealth("blocked", "Constraint", 0.4)
+    refused, more = LoaderHealth(quarantined_batches=1), LoaderHealth(quarantined_batches=2)
+    loaders = [LoaderHealth(), refusing, refused, more, more, LoaderHealth()]
+    verdicts, actions = over([(5.0 * i, pod(loader=one)) for i, one in enumerate(loaders)])
+    assert actions == []
+    assert [verdict.changed for verdict in verdicts] == [True, True, True, False, False, True]
+    assert "`ib-platform spool resend --paper-user alpha`" in verdicts[2].text
+    assert "does not take the rows" not in verdicts[2].text
+    assert [verdict.alarm for verdict in verdicts] == [False, True, True, True, True, False]
 
 
 def test_a_pod_that_records_nothing_is_never_well() -> None:

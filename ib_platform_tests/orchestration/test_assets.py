@@ -76,7 +76,14 @@ def test_finalizing_a_date(client: Any, record: Recorder, instance: dg.DagsterIn
         assert found["dagster/partition_row_count"] == rows > 0
         assert found["preview"].startswith("| con")
     checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
-    assert set(checks) == {"bars_sound", "quality_verdict", "spool_balance", "frames_verified"}
+    assert set(checks) == {
+        "bars_sound",
+        "quality_verdict",
+        "spool_balance",
+        "frames_verified",
+        "nothing_quarantined",
+    }
+    assert checks["nothing_quarantined"].passed
     assert checks["frames_verified"].passed
     assert checks["frames_verified"].metadata["frames_stored"].value == len(record.frames)
     assert checks["bars_sound"].passed

@@ -129,6 +129,42 @@ def test_healthy_pods_are_reported_once_a_minute(pods: Pods, instance: dg.Dagste
     assert tick(instance, first.cursor).asset_events == []
 
 
+def test_what_a_run_found_about_frames_outlives_the_reports(
+    pods: Pods, instance: dg.DagsterInstance
+) -> None:
+    @dg.asset_check(asset="frames", description="As the run of finalize_date writes it.")
+    def nothing_quarantined() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            passed=False, description="alpha: refused", metadata={"batches": 2}
+        )
+
+    pods.runtime.launch("alpha")
+    pods.wait_settled("alpha")
+    first = tick(instance)
+    kinds = [type(event) for event in first.asset_events]
+    assert kinds == [dg.AssetMaterialization, dg.AssetCheckEvaluation], "no run has found anything"
+    job = dg.Definitions(asset_checks=[nothing_quarantined]).resolve_implicit_global_asset_job_def()
+    run_id = job.execute_in_process(instance=instance).run_id
+    assert tick(instance, first.cursor).asset_events == [], "nothing hides it yet"
+    report, said, _ = tick(instance).asset_events
+    assert isinstance(report, dg.AssetMaterialization)
+    assert isinstance(said, dg.AssetCheckEvaluation)
+    assert (said.check_name, said.passed, said.severity) == (
+        "nothing_quarantined",
+        False,
+        dg.AssetCheckSeverity.ERROR,
+    )
+    assert said.description == "alpha: refused"
+    assert {name: value.value for name, value in said.metadata.items()} == {
+        "batches": 2,
+        "evaluated_by": run_id,
+    }
+    instance.report_runless_asset_event(report)
+    instance.report_runless_asset_event(said)
+    again = [type(event) for event in tick(instance).asset_events]
+    assert again == [dg.AssetMaterialization, dg.AssetCheckEvaluation], "once is enough"
+
+
 def test_garbage_in_the_cursor_is_survived(pods: Pods, instance: dg.DagsterInstance) -> None:
     result = tick(instance, cursor="{broken")
     assert len(requests_of(result)) == 2

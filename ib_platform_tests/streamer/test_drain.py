@@ -162,7 +162,11 @@ def test_a_batch_that_is_refused_is_said_and_the_rest_is_loaded(
     assert 55 not in stored
     refused = 120 - len(stored)
     assert f"{run_id}: {len(stored)} frames loaded" in result.stdout
-    assert f"{refused} frames refused by ClickHouse and set aside as {batch.name}" in result.stdout
+    assert (
+        f"{refused} frames refused by ClickHouse and set aside as {batch.name} (" in result.stdout
+    )
+    assert "Constraint `no_55`" in result.stdout
+    assert f"`ib-platform spool resend --paper-user {PAPER_USER}`" in result.stdout
     assert bench.run("drain-spool", PAPER_USER).stdout == "alpha: nothing to load\n"
 
 

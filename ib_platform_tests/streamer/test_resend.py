@@ -19,7 +19,7 @@ from ib_platform.config import ClickHouse
 from ib_platform.errors import PlatformInUseError, SpoolError, WarehouseError
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.loader import MOST_REFUSED_IN_A_ROW, Loader
+from ib_platform.streamer.loader import MOST_REFUSED_IN_A_ROW
 from ib_platform.streamer.quarantine import (
     BATCH_NAME,
     QUARANTINE_FOLDER,
@@ -29,9 +29,9 @@ from ib_platform.streamer.quarantine import (
 )
 from ib_platform.streamer.resend import Resender
 from ib_platform.streamer.resend_command import resend_spool
-from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import Client, connect
 from ib_platform_tests.pod_processes import write_config
+from ib_platform_tests.streamer.refusing import POISON, allow, drained, forbid
 from ib_platform_tests.streamer.spools import (
     PAPER_USER,
     append,
@@ -45,11 +45,6 @@ from ib_platform_tests.streamer.spools import (
 from ib_platform_tests.support import capture_ladder_payloads, make_config
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-POISON = b"a payload that a constraint forbids"
-
-
-def no_pause(seconds: float) -> None:
-    return
 
 
 @pytest.fixture
@@ -57,20 +52,6 @@ def client(warehouse: ClickHouse) -> Iterator[Client]:
     with closing(connect(warehouse, role="tests")) as client:
         stop_merges(warehouse)
         yield client
-
-
-def forbid(client: Client, table: str, condition: str) -> None:
-    client.command(f"ALTER TABLE {table} ADD CONSTRAINT forbidden CHECK {condition}")
-
-
-def allow(client: Client, table: str) -> None:
-    client.command(f"ALTER TABLE {table} DROP CONSTRAINT forbidden")
-
-
-def drained(spool: Spool, settings: ClickHouse) -> Loader:
-    loader = loader_of(spool, settings, rng=random.Random(1), pause=no_pause)
-    assert loader.drain()
-    return loader
 
 
 def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
@@ -90,13 +71,17 @@ def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
     assert (told.first_seq, told.last_seq, told.frames) == (50, 99, 50)
     (refusal,) = told.refusals
     assert (refusal.part.table, refusal.code) == ("frames", 469)
-    assert "forbidden" in refusal.error
+    assert refusal.error.startswith("Constraint `forbidden` for table "), "the server's words only"
+    assert "violated" in refusal.error
+    assert "http" not in refusal.error
     assert loader.health().quarantined_batches == quarantined_count(tmp_path) == 1
     assert quarantined_bytes(tmp_path) > 0
     drained(spool, warehouse)
     ((_, detail),) = events(warehouse, StreamEventKind.BATCH_REFUSED)
     assert (detail["batch"], detail["first_seq"], detail["last_seq"]) == (told.name, 50, 99)
-    assert "set aside" in caplog.text
+    assert detail["folder"] == str(batch.folder)
+    assert f"they are set aside in {batch.folder}" in caplog.text
+    assert f"`ib-platform spool resend --paper-user {PAPER_USER}`" in caplog.text
     ladders = query(warehouse, "SELECT count() FROM ladder_frames WHERE seq BETWEEN 50 AND 99")
     assert ladders == [(49,)], "parts that are not refused are stored"
     spool.close()
@@ -107,8 +92,9 @@ def test_it_is_sent_again_once(tmp_path: Path, warehouse: ClickHouse, client: Cl
     spool = open_spool(tmp_path)
     append(spool, [*capture_ladder_payloads()[:20], POISON, *capture_ladder_payloads()[20:60]])
     drained(spool, warehouse)
-    with pytest.raises(WarehouseError, match="forbidden"):
-        list(Resender(client, warehouse).quarantine(tmp_path, NOW))
+    (tried,) = Resender(client, warehouse).quarantine(tmp_path, NOW)
+    assert tried.refused is not None
+    assert tried.refused.startswith("Constraint `forbidden` for table ")
     assert quarantined_count(tmp_path) == 1, "still refused: it stays"
     allow(client, "frames")
     (looked,) = Resender(client, warehouse, dry_run=True).quarantine(tmp_path, NOW)
@@ -120,6 +106,46 @@ def test_it_is_sent_again_once(tmp_path: Path, warehouse: ClickHouse, client: Cl
     ((run_id, detail),) = events(warehouse, StreamEventKind.BATCH_RESENT)
     assert (run_id, detail["resent_at"]) == (spool.run_id, NOW.isoformat())
     assert list(Resender(client, warehouse).quarantine(tmp_path, NOW)) == []
+    spool.close()
+
+
+def test_one_batch_that_nothing_cures_keeps_no_other_back(
+    tmp_path: Path, warehouse: ClickHouse, client: Client
+) -> None:
+    forbid(client, "frames", f"payload != '{POISON.decode()}'")
+    settings = warehouse.model_dump()
+    file = str(write_config(make_config(tmp_path, clickhouse=settings), tmp_path))
+    folder = PodPaths(tmp_path, PAPER_USER).spool
+    spool = open_spool(folder)
+    append(spool, [POISON, *capture_ladder_payloads()[:60], b"curable"])
+    forbidding_more = "ALTER TABLE frames ADD CONSTRAINT cured_soon CHECK payload != 'curable'"
+    client.command(forbidding_more)
+    drained(spool, warehouse)
+    first, second = quarantined(folder)
+    assert first.batch.begin.offset < second.batch.begin.offset
+    client.command("ALTER TABLE frames DROP CONSTRAINT cured_soon")
+    done = CliRunner().invoke(main, ["spool", "resend", "--config", file])
+    assert done.exit_code == WarehouseError.exit_code
+    assert f"refused batch {first.batch.name}: still refused: Constraint `forbidden`" in done.output
+    assert "12 rows sent" in done.output
+    assert f"1 batch that stays in {folder / QUARANTINE_FOLDER}" in done.output
+    assert f"`ib-platform spool resend --paper-user {PAPER_USER}`" in done.output
+    assert "beta: no spool at" in done.output, "the next paper user has its turn"
+    assert stored_seqs(warehouse, spool.run_id) == list(range(50, 62))
+    (left,) = quarantined(folder)
+    assert left == first
+    spool.close()
+
+
+def test_another_error_is_no_refusal(tmp_path: Path, warehouse: ClickHouse, client: Client) -> None:
+    forbid(client, "frames", f"payload != '{POISON.decode()}'")
+    spool = open_spool(tmp_path)
+    append(spool, [POISON])
+    drained(spool, warehouse)
+    client.command("DROP TABLE frames")
+    with pytest.raises(WarehouseError, match="UNKNOWN_TABLE"):
+        list(Resender(client, warehouse).quarantine(tmp_path, NOW))
+    assert quarantined_count(tmp_path) == 1
     spool.close()
 
 

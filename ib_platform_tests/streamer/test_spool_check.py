@@ -316,6 +316,12 @@ def test_a_batch_in_the_quarantine_is_checked_too(bench: Bench) -> None:
     run_id = died_run(bench.folder, PAYLOADS)
     name = quarantine_one(bench.folder, run_id)
     assert found_in(bench.folder) == []
+    result = bench.run("spool", "check", "--paper-user", PAPER_USER)
+    assert result.exit_code == 0, "nothing is wrong with the files"
+    said = result.stdout.splitlines()
+    assert said[0] == "alpha: nothing is wrong"
+    assert said[1].startswith("  ClickHouse refused 1 batch that waits in the quarantine: ")
+    assert "`ib-platform spool resend --paper-user alpha`" in said[1]
     records = bench.folder / "quarantine" / name / "records.spool"
     data = bytearray(records.read_bytes())
     data[data.index(PAYLOADS[1])] ^= 1

@@ -154,6 +154,7 @@ def test_a_batch_in_the_quarantine_says_why(bench: Bench) -> None:
     assert one["refusals"][0]["code"] == 53
     text = bench.run("spool", "ls").stdout
     assert "quarantined (frames, code 53): Type mismatch" in text
+    assert text.count("`ib-platform spool resend --paper-user alpha`") == 1, "what to do"
     (bench.folder / "quarantine" / name / "batch.json").write_text("{")
     one = by_name(listed(bench))[name]
     assert "batch.json: cannot be read" in one["error"]

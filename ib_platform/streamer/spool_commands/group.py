@@ -106,6 +106,7 @@ def check(
 
     Exit code 1 when there is a finding.
     """
+    from ib_platform.streamer.quarantine import quarantined_count, remedy
     from ib_platform.streamer.spool_commands import findings
 
     folders = spool_folders(load_config(config_file), paper_user)
@@ -117,6 +118,9 @@ def check(
             click.echo(f"{name}: {f'{len(all_)} found' if all_ else 'nothing is wrong'}")
             for one in all_:
                 click.echo(f"  {one}")
+            if count := quarantined_count(folders[name]):
+                batches = "1 batch that waits" if count == 1 else f"{count} batches that wait"
+                click.echo(f"  ClickHouse refused {batches} in the quarantine: {remedy(name)}")
     if any(found.values()):
         context.exit(1)
 
@@ -163,18 +167,25 @@ def resend(
 
     Asks first which rows are there, so that none is stored twice; may run beside a streamer.
     """
-    from ib_platform.streamer.resend_command import resend_spool
+    from ib_platform.streamer.resend_command import StillRefusedError, resend_spool
 
     config = load_config(config_file)
+    refused = []
     for name, folder in spool_folders(config, paper_user).items():
-        resend_spool(
-            config.clickhouse,
-            folder,
-            name,
-            acknowledged=acknowledged,
-            dry_run=dry_run,
-            say=click.echo,
-        )
+        try:
+            resend_spool(
+                config.clickhouse,
+                folder,
+                name,
+                acknowledged=acknowledged,
+                dry_run=dry_run,
+                say=click.echo,
+            )
+        except StillRefusedError as error:
+            # What one spool cannot get rid of keeps nothing back of the others.
+            refused.append(str(error))
+    if refused:
+        raise StillRefusedError("\n".join(refused))
 
 
 def spool_folders(config: PlatformConfig, paper_user: str | None) -> dict[str, Path]:

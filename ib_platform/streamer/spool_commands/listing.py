@@ -10,12 +10,13 @@ from rich.table import Table
 
 from ib_platform.config import Limits
 from ib_platform.streamer.batches import Manifest
+from ib_platform.streamer.quarantine import remedy
 from ib_platform.streamer.spool_commands.progress import Progress, progress_of
 from ib_platform.streamer.spool_commands.survey import Place, Survey, Surveyed
 from ib_platform.streamer.spool_commands.words import brief, iso_ns, iso_unix, size_in_words
 
 _WIDTH = 1000
-_LONGEST_REASON = 60
+_LONGEST_REASON = 200
 _LEFT = ("segment", "first record", "last record", "what it is")
 _RIGHT = ("bytes", "records", "frames", "torn")
 
@@ -39,6 +40,8 @@ def print_listing(found: Survey, limits: Limits) -> None:
         console.print(table, highlight=False, markup=False)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+    if found.at(Place.QUARANTINE):
+        click.echo(f"  refused by ClickHouse, to do: {remedy(found.paper_user)}")
 
 
 def _heading(found: Survey, limits: Limits) -> list[str]:
