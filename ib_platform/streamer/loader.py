@@ -28,7 +28,7 @@ from ib_platform.health import LoaderHealth
 from ib_platform.streamer.arrow import to_arrow
 from ib_platform.streamer.backlog import Backlog, LoadingBatch
 from ib_platform.streamer.batches import Part
-from ib_platform.streamer.decode import Row
+from ib_platform.streamer.decode import FRAMES, Row
 from ib_platform.streamer.insert_observer import InsertObserver
 from ib_platform.streamer.quarantine import Refusal, folder_of, quarantined_count, remedy
 from ib_platform.streamer.sender import BLOCKED_DELAY, Sender, Sent
@@ -77,6 +77,8 @@ class Loader:
         self._caught_up_ns = clock()
         self.recovered: Counter[str] = Counter()
         """Frames of earlier runs that are dealt with, by run id; refused ones count too."""
+        self.refused = 0
+        """Frames of the own run that ClickHouse refused for their content: they are set aside."""
         self._refused_in_a_row = 0
 
     def start(self) -> None:
@@ -150,9 +152,10 @@ class Loader:
 
     @property
     def stored(self) -> int:
-        """Frames of the own run that are dealt with: acknowledged by ClickHouse, or set aside."""
+        """Frames of the own run that ClickHouse acknowledged."""
         decoder = None if self._backlog is None else self._backlog.manifest.decoder
-        return decoder.frames if decoder and decoder.run_id == self._spool.run_id else 0
+        own = decoder is not None and decoder.run_id == self._spool.run_id
+        return decoder.frames - self.refused if decoder is not None and own else 0
 
     @property
     def undecodable(self) -> dict[str, int]:
@@ -229,6 +232,9 @@ class Loader:
     def _set_aside(self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]) -> None:
         self._refused_in_a_row += 1
         batch = backlog.set_aside(loading, refusals)
+        own = batch.run_id == self._spool.run_id
+        if own and any(refusal.part.table == FRAMES for refusal in refusals):
+            self.refused += loading.frames
         logger.error(
             "ClickHouse refuses %d frames for their content (%s): they are set aside in %s, the "
             "rest goes on; %s",

@@ -94,8 +94,7 @@ def _frames(state: StreamerState) -> Iterator[Metric]:
         "bytes",
     )
     yield counter("frames_spooled", "Frames that are complete in the spool", counts.spooled)
-    stored = "Frames of this run that ClickHouse acknowledged, or refused for their content"
-    yield counter("frames_stored", stored, counts.stored)
+    yield counter("frames_stored", "Frames of this run that ClickHouse acknowledged", counts.stored)
     yield counters(
         "frames_lost",
         "Frames that were received and could not be spooled, by cause",

@@ -88,9 +88,10 @@ def _load_the_rest(streamer: Streamer, loader: Loader) -> None:
     spool = streamer.state.spool
     balance = {"received": streamer.state.received, "spooled": spool.frames_written}
     if loader.stop(max(0.0, streamer.stop_deadline - time.monotonic())):
-        logger.info("stopped; frames: %s, all stored", balance)
+        aside = f"all stored but {loader.refused} set aside" if loader.refused else "all stored"
+        logger.info("stopped; frames: %s, %s", balance, aside)
     else:
-        remaining = spool.frames_written - loader.stored
+        remaining = spool.frames_written - loader.stored - loader.refused
         logger.warning(
             "stopped; frames: %s; %d are not stored yet and stay in the spool %s for the next run",
             balance,
