@@ -75,7 +75,7 @@ def drain(
         refused = [one.batch for one in quarantined(folder) if one.folder.name not in known]
     # The drain's own events are no news to anybody.
     left.pop(run_id, None)
-    loaded = dict.fromkeys(before, 0) | loader.recovered
+    loaded = dict.fromkeys(before, 0) | loader.progress.recovered
     for batch in refused:
         loaded[batch.run_id] -= batch.frames
     return Drained(run_id, loaded, left, tuple(refused), trouble)

@@ -123,7 +123,7 @@ class StreamerState:
         return FrameCounts(
             received=self.received,
             spooled=self.spool.frames_written,
-            stored=self._loader.stored,
+            stored=self._loader.progress.stored,
             undecodable=self.tracker.undecodable.total(),
         )
 
@@ -132,7 +132,7 @@ class StreamerState:
         judged = self.judge()
         known = self.assignment
         loader = self._loader.health()
-        self.backlog = loader if self._loader.knows_backlog else None
+        self.backlog = loader if self._loader.progress.knows_backlog else None
         self.loading = loader.state
         return StreamerHealth(
             paper_user=self.spool.paper_user,

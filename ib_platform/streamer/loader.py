@@ -19,24 +19,19 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from ib_platform import config
 from ib_platform.errors import PlatformError
 from ib_platform.health import LoaderHealth
-from ib_platform.streamer.arrow import to_arrow
-from ib_platform.streamer.backlog import Backlog, LoadingBatch
-from ib_platform.streamer.batches import Part
-from ib_platform.streamer.decode import FRAMES, Row
+from ib_platform.streamer.batch_loading import BatchLoading
 from ib_platform.streamer.insert_observer import InsertObserver
-from ib_platform.streamer.quarantine import Refusal, folder_of, quarantined_count, remedy
-from ib_platform.streamer.sender import BLOCKED_DELAY, Sender, Sent
+from ib_platform.streamer.quarantine import quarantined_count
+from ib_platform.streamer.sender import BLOCKED_DELAY, Sender
 from ib_platform.streamer.spool import Spool
 
 logger = logging.getLogger(__name__)
 _LAST_MOMENT = 1.0
-MOST_REFUSED_IN_A_ROW = 3
 
 
 class Loader:
@@ -60,26 +55,20 @@ class Loader:
         observer: InsertObserver | None = None,
     ) -> None:
         """``clock``: ns since 1970. ``rng`` and ``pause`` (seconds) are those of the retries.
-        ``observer`` is told of every insert, in the loader's thread."""
+        ``observer`` is told of every insert, in the loader's thread. ``progress`` says how far
+        loading is."""
         self._spool = spool
         self._limits = limits
         self._clock = clock
         self._wake = threading.Event()
         self._pause = pause or self._wait
         self._sender = Sender(settings, self._pause, rng or random.Random(), observer)
-        self._backlog: Backlog | None = None
+        self.progress = BatchLoading(spool, self._sender, limits.load_rows, clock, self._may_go_on)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._abandoned = False
         self._drained = False
         self._spool_error: str | None = None
-        self._oldest_ns: int | None = None
-        self._caught_up_ns = clock()
-        self.recovered: Counter[str] = Counter()
-        """Frames of earlier runs that are dealt with, by run id; refused ones count too."""
-        self.refused = 0
-        """Frames of the own run that ClickHouse refused for their content: they are set aside."""
-        self._refused_in_a_row = 0
 
     def start(self) -> None:
         """Begin to load, in a thread of its own."""
@@ -117,7 +106,7 @@ class Loader:
         if deadline_seconds is not None:
             timer.start()
         try:
-            while not self._abandoned and self._step() is not None:
+            while not self._abandoned and self.progress.step() is not None:
                 pass
         finally:
             timer.cancel()
@@ -126,49 +115,30 @@ class Loader:
 
     def health(self) -> LoaderHealth:
         """What ``/status`` shows; see ``LoaderHealth``."""
-        pending = self._pending_bytes()
-        oldest = self._oldest_ns
+        pending = self.progress.pending_bytes()
+        oldest = self.progress.oldest_ns
         if oldest is None and pending:
             # Not looked at yet: at most as old as the last moment when there was nothing.
-            oldest = self._caught_up_ns
+            oldest = self.progress.caught_up_ns
         state = self._sender.state
         if self._spool_error is not None:
             state = "blocked"
-        elif state == "loading" and self._oldest_ns is None:
+        elif state == "loading" and self.progress.oldest_ns is None:
             state = "idle"
         return LoaderHealth(
             state=state,
             last_error=self._spool_error or self._sender.last_error,
             lag_seconds=None if oldest is None else max(0.0, (self._clock() - oldest) / 1e9),
             pending_bytes=pending,
-            recovered_frames=self.recovered.total(),
+            recovered_frames=self.progress.recovered.total(),
             quarantined_batches=quarantined_count(self._spool.folder),
         )
-
-    @property
-    def knows_backlog(self) -> bool:
-        """Whether the spool was read: before that, how much waits in it is unknown."""
-        return self._backlog is not None
-
-    @property
-    def stored(self) -> int:
-        """Frames of the own run that ClickHouse acknowledged."""
-        decoder = None if self._backlog is None else self._backlog.manifest.decoder
-        own = decoder is not None and decoder.run_id == self._spool.run_id
-        return decoder.frames - self.refused if decoder is not None and own else 0
-
-    @property
-    def undecodable(self) -> dict[str, int]:
-        """Stored frames of the own run that could not be decoded, by reason."""
-        decoder = None if self._backlog is None else self._backlog.manifest.decoder
-        own = decoder is not None and decoder.run_id == self._spool.run_id
-        return dict(decoder.undecodable) if decoder is not None and own else {}
 
     def _run(self) -> None:
         while not self._abandoned:
             began = time.monotonic()
             try:
-                loading = self._step()
+                loading = self.progress.step()
                 self._spool_error = None
             except Exception as error:
                 # The thread's boundary: whatever it is, it is shown in health and tried again.
@@ -182,68 +152,6 @@ class Loader:
                 self._pause(max(0.0, self._limits.load_every - (time.monotonic() - began)))
         self._sender.close()
 
-    def _step(self) -> LoadingBatch | None:
-        """Load one batch; None when there was nothing to load, or the deadline is over."""
-        if self._backlog is None:
-            self._backlog = Backlog(self._spool)
-        now = self._clock()
-        loading = self._backlog.next_batch(self._limits.load_rows)
-        if loading is None:
-            self._oldest_ns, self._caught_up_ns = None, now
-            return None
-        self._oldest_ns = loading.oldest_ns
-        refusals = []
-        for part in loading.batch.parts:
-            rows = loading.rows[part.table]
-            if loading.was_damaged:
-                missing = self._sender.missing(part, rows, self._may_go_on)
-                if missing is None:
-                    return None
-                if not missing:
-                    continue
-                rows = missing
-            sent = self._send(part, rows)
-            if sent is Sent.STOPPED:
-                return None
-            if isinstance(sent, Refusal):
-                refusals.append(sent)
-        if self._abandoned:
-            return None
-        if refusals:
-            self._set_aside(self._backlog, loading, refusals)
-        else:
-            self._refused_in_a_row = 0
-            self._backlog.complete(loading)
-        if loading.batch.end.run_id != self._spool.run_id:
-            self.recovered[loading.batch.end.run_id] += loading.frames
-        return loading
-
-    def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
-        # Where everything is refused, it is not the content: then waiting loses nothing.
-        may_refuse = self._refused_in_a_row < MOST_REFUSED_IN_A_ROW
-        try:
-            table = to_arrow(part.table, rows)
-        except (ArithmeticError, TypeError, ValueError) as error:
-            if not may_refuse:
-                raise
-            return Refusal(part, None, f"{type(error).__name__}: {error}")
-        return self._sender.send(part, table, self._may_go_on, may_refuse=may_refuse)
-
-    def _set_aside(self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]) -> None:
-        self._refused_in_a_row += 1
-        batch = backlog.set_aside(loading, refusals)
-        own = batch.run_id == self._spool.run_id
-        if own and any(refusal.part.table == FRAMES for refusal in refusals):
-            self.refused += loading.frames
-        logger.error(
-            "ClickHouse refuses %d frames for their content (%s): they are set aside in %s, the "
-            "rest goes on; %s",
-            batch.frames,
-            refusals[0].error,
-            folder_of(self._spool.folder, batch),
-            remedy(batch.paper_user),
-        )
-
     def _show(self, error: Exception) -> None:
         message = str(error) or repr(error)
         if message != self._spool_error:
@@ -252,10 +160,6 @@ class Loader:
             else:
                 logger.exception("loading is blocked by an error that nobody expected")
         self._spool_error = message
-
-    def _pending_bytes(self) -> int:
-        backlog = self._backlog
-        return 0 if backlog is None else backlog.pending_bytes()
 
     def _may_go_on(self) -> bool:
         return not self._abandoned

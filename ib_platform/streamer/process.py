@@ -88,10 +88,11 @@ def _load_the_rest(streamer: Streamer, loader: Loader) -> None:
     spool = streamer.state.spool
     balance = {"received": streamer.state.received, "spooled": spool.frames_written}
     if loader.stop(max(0.0, streamer.stop_deadline - time.monotonic())):
-        aside = f"all stored but {loader.refused} set aside" if loader.refused else "all stored"
-        logger.info("stopped; frames: %s, %s", balance, aside)
+        refused = loader.progress.refused
+        but = f" but {refused}, which ClickHouse refused" if refused else ""
+        logger.info("stopped; frames: %s, all stored%s", balance, but)
     else:
-        remaining = spool.frames_written - loader.stored - loader.refused
+        remaining = spool.frames_written - loader.progress.stored - loader.progress.refused
         logger.warning(
             "stopped; frames: %s; %d are not stored yet and stay in the spool %s for the next run",
             balance,

@@ -116,7 +116,7 @@ def test_the_pod_is_back_after_each_trouble_and_the_record_says_why_it_was_away(
     assert pod.machine.judgement.state is PodState.AUTHENTICATED
     assert pod.machine.alarm is None
     frames = pod.streamer.state.received
-    assert (pod.spool.frames_written, pod.loader.stored) == (frames, frames)
+    assert (pod.spool.frames_written, pod.loader.progress.stored) == (frames, frames)
     stored = client.query("SELECT count(), uniqExact(run_id, seq) FROM frames").result_rows
     assert [tuple(row) for row in stored] == [(frames, frames)]
     assert pod.world.faults.begun > 10, "and single calls fail all the time"

@@ -47,12 +47,12 @@ def test_frames_arrive_while_they_are_written(tmp_path: Path, warehouse: ClickHo
     payloads = list(capture_ladder_payloads()[:600])
     for begin in range(0, 600, 60):
         append(spool, payloads[begin : begin + 60])
-        wait_until(lambda: loader.stored == spool.frames_written, "the frames so far")
+        wait_until(lambda: loader.progress.stored == spool.frames_written, "the frames so far")
     spool.append_event(StreamEventKind.RUN_STOPPED)
     assert loader.stop(60)
     health = loader.health()
     assert (health.state, health.lag_seconds, health.pending_bytes) == ("idle", None, 0)
-    assert loader.undecodable == {}
+    assert loader.progress.undecodable == {}
     spool.close()
     assert stored_seqs(warehouse, spool.run_id) == list(range(600))
     stored = query(warehouse, "SELECT payload FROM frames ORDER BY seq")
@@ -142,7 +142,7 @@ def test_two_earlier_runs_are_recovered_in_order(tmp_path: Path, warehouse: Clic
     append(third, payloads[:10])
     loader = loader_of(third, warehouse)
     assert loader.drain()
-    assert loader.stored == 10
+    assert loader.progress.stored == 10
     assert loader.health().recovered_frames == 300
     assert stored_seqs(warehouse, first) == list(range(170))
     assert stored_seqs(warehouse, second) == list(range(130))
@@ -169,7 +169,7 @@ def test_the_own_run_is_last_even_if_the_clock_stepped_back(
     loader = loader_of(spool, warehouse)
     assert loader.drain()
     spool.close()
-    assert (loader.stored, loader.health().recovered_frames) == (1, 1)
+    assert (loader.progress.stored, loader.health().recovered_frames) == (1, 1)
     assert events(warehouse, "run_recovered")[0][1]["run_id"] == later_name
 
 
@@ -197,7 +197,7 @@ def test_clickhouse_may_be_away(tmp_path: Path) -> None:
         loader = loader_of(spool, server.settings, rng=random.Random(5))
         loader.start()
         append(spool, list(capture_ladder_payloads()[:100]))
-        wait_until(lambda: loader.stored == 100, "the first frames")
+        wait_until(lambda: loader.progress.stored == 100, "the first frames")
         server.kill()
         append(spool, list(capture_ladder_payloads()[100:400]))
         wait_until(lambda: loader.health().state == "retrying", "an error in health")
@@ -209,7 +209,7 @@ def test_clickhouse_may_be_away(tmp_path: Path) -> None:
         assert spool.frames_written == 400
         server.start()
         assert loader.stop(120)
-        assert (loader.stored, loader.health().last_error) == (400, None)
+        assert (loader.progress.stored, loader.health().last_error) == (400, None)
         spool.close()
         assert stored_seqs(server.settings, spool.run_id) == list(range(400))
 
@@ -222,7 +222,7 @@ def test_stop_ends_in_time_and_the_next_run_goes_on(tmp_path: Path, warehouse: C
     loader.start()
     wait_until(lambda: loader.health().state == "retrying", "an error in health")
     assert not loader.stop(0.3)
-    assert loader.stored == 0
+    assert loader.progress.stored == 0
     first.close()
     manifest = load_manifest(tmp_path, PAPER_USER)
     assert manifest.batch is not None
@@ -376,7 +376,7 @@ def test_the_spool_stays_small_while_it_is_loaded(tmp_path: Path, warehouse: Cli
     loader.start()
     for _ in range(10):
         append(spool, list(capture_ladder_payloads()[:60]))
-    wait_until(lambda: loader.stored == 600, "all frames")
+    wait_until(lambda: loader.progress.stored == 600, "all frames")
     wait_until(lambda: loader.health().pending_bytes == 0, "an empty backlog")
     assert loader.stop(30)
     left = list_segments(tmp_path)
@@ -393,6 +393,6 @@ def test_clickhouse_takes_whatever_was_received(tmp_path: Path, warehouse: Click
     spool.close()
     assert stored_seqs(warehouse, spool.run_id) == list(range(3000))
     sql = "SELECT decode_error, count() FROM frames WHERE decode_error IS NOT NULL GROUP BY 1"
-    assert dict(query(warehouse, sql)) == loader.undecodable
+    assert dict(query(warehouse, sql)) == loader.progress.undecodable
     hashes = query(warehouse, "SELECT lower(hex(SHA256(payload))) FROM frames ORDER BY seq")
     assert [row[0] for row in hashes] == [sha256(payload).hexdigest() for payload in payloads]

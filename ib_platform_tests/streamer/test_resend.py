@@ -19,7 +19,7 @@ from ib_platform.config import ClickHouse
 from ib_platform.errors import PlatformInUseError, SpoolError, WarehouseError
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.loader import MOST_REFUSED_IN_A_ROW
+from ib_platform.streamer.batch_loading import MOST_REFUSED_IN_A_ROW
 from ib_platform.streamer.quarantine import (
     BATCH_NAME,
     QUARANTINE_FOLDER,
@@ -62,7 +62,9 @@ def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
     append(spool, [*capture_ladder_payloads()[:60], POISON, *capture_ladder_payloads()[60:140]])
     with caplog.at_level(logging.ERROR):
         loader = drained(spool, warehouse)
-    assert (loader.stored, loader.refused) == (91, 50), "all are taken out of the spool"
+    assert (loader.progress.stored, loader.progress.refused) == (91, 50), (
+        "all are taken out of the spool"
+    )
     # Batches of 50: the second one has the poison, seq 60.
     assert stored_seqs(warehouse, spool.run_id) == [*range(50), *range(100, 141)]
     (batch,) = quarantined(tmp_path)

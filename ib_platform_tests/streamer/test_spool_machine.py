@@ -171,7 +171,7 @@ class SpoolMachine(RuleBasedStateMachine):
         assert self.loader is not None
         try:
             for _ in range(batches):
-                self.loader._step()
+                self.loader.progress.step()
         except Crash:
             self.die()
 

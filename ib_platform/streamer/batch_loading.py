@@ -1,0 +1,137 @@
+"""One step of the loader: the next batch, part by part, until it is acknowledged or set aside."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from ib_platform.streamer.arrow import to_arrow
+from ib_platform.streamer.backlog import Backlog, LoadingBatch
+from ib_platform.streamer.batches import Part
+from ib_platform.streamer.decode import FRAMES, Row, RunDecoder
+from ib_platform.streamer.quarantine import Refusal, folder_of, remedy
+from ib_platform.streamer.sender import Sender, Sent
+from ib_platform.streamer.spool import Spool
+
+logger = logging.getLogger(__name__)
+MOST_REFUSED_IN_A_ROW = 3
+
+
+class BatchLoading:
+    """Loads batch after batch, and counts. ``step`` belongs to one thread; the rest may be read by
+    any.
+
+    ``recovered``: frames of earlier runs that are dealt with, by run id; refused ones count too.
+    ``refused``: frames of the own run that ClickHouse refused for their content: they are set
+    aside. ``oldest_ns``: when the oldest record that is not loaded was received, None where there
+    is none or nobody has looked; ``caught_up_ns``: when there was none the last time.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        sender: Sender,
+        load_rows: int,
+        clock: Callable[[], int],
+        may_go_on: Callable[[], bool],
+    ) -> None:
+        self._spool = spool
+        self._sender = sender
+        self._load_rows = load_rows
+        self._clock = clock
+        self._may_go_on = may_go_on
+        self._backlog: Backlog | None = None
+        self._refused_in_a_row = 0
+        self.recovered: Counter[str] = Counter()
+        self.refused = 0
+        self.oldest_ns: int | None = None
+        self.caught_up_ns = clock()
+
+    @property
+    def knows_backlog(self) -> bool:
+        """Whether the spool was read: before that, how much waits in it is unknown."""
+        return self._backlog is not None
+
+    @property
+    def stored(self) -> int:
+        """Frames of the own run that ClickHouse acknowledged."""
+        decoder = self._own_decoder()
+        return 0 if decoder is None else decoder.frames - self.refused
+
+    @property
+    def undecodable(self) -> dict[str, int]:
+        """Stored frames of the own run that could not be decoded, by reason."""
+        decoder = self._own_decoder()
+        return {} if decoder is None else dict(decoder.undecodable)
+
+    def pending_bytes(self) -> int:
+        """Bytes of the spool that are not loaded."""
+        backlog = self._backlog
+        return 0 if backlog is None else backlog.pending_bytes()
+
+    def step(self) -> LoadingBatch | None:
+        """Load one batch; None when there was nothing to load, or the deadline is over."""
+        if self._backlog is None:
+            self._backlog = Backlog(self._spool)
+        now = self._clock()
+        loading = self._backlog.next_batch(self._load_rows)
+        if loading is None:
+            self.oldest_ns, self.caught_up_ns = None, now
+            return None
+        self.oldest_ns = loading.oldest_ns
+        refusals = []
+        for part in loading.batch.parts:
+            rows = loading.rows[part.table]
+            if loading.was_damaged:
+                missing = self._sender.missing(part, rows, self._may_go_on)
+                if missing is None:
+                    return None
+                if not missing:
+                    continue
+                rows = missing
+            sent = self._send(part, rows)
+            if sent is Sent.STOPPED:
+                return None
+            if isinstance(sent, Refusal):
+                refusals.append(sent)
+        if not self._may_go_on():
+            return None
+        if refusals:
+            self._set_aside(self._backlog, loading, refusals)
+        else:
+            self._refused_in_a_row = 0
+            self._backlog.complete(loading)
+        if loading.batch.end.run_id != self._spool.run_id:
+            self.recovered[loading.batch.end.run_id] += loading.frames
+        return loading
+
+    def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
+        # Where everything is refused, it is not the content: then waiting loses nothing.
+        may_refuse = self._refused_in_a_row < MOST_REFUSED_IN_A_ROW
+        try:
+            table = to_arrow(part.table, rows)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            if not may_refuse:
+                raise
+            return Refusal(part, None, f"{type(error).__name__}: {error}")
+        return self._sender.send(part, table, self._may_go_on, may_refuse=may_refuse)
+
+    def _set_aside(self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]) -> None:
+        self._refused_in_a_row += 1
+        batch = backlog.set_aside(loading, refusals)
+        own = batch.run_id == self._spool.run_id
+        if own and any(refusal.part.table == FRAMES for refusal in refusals):
+            self.refused += loading.frames
+        logger.error(
+            "ClickHouse refuses %d frames for their content (%s): they are set aside in %s, the "
+            "rest goes on; %s",
+            batch.frames,
+            refusals[0].error,
+            folder_of(self._spool.folder, batch),
+            remedy(batch.paper_user),
+        )
+
+    def _own_decoder(self) -> RunDecoder | None:
+        decoder = None if self._backlog is None else self._backlog.manifest.decoder
+        return decoder if decoder is not None and decoder.run_id == self._spool.run_id else None
