@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -20,13 +19,13 @@ from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.batches import (
     Batch,
     Manifest,
-    Part,
     Recovery,
     load_manifest,
     save_manifest,
-    token_of,
 )
-from ib_platform.streamer.decode import LADDER_FRAMES, Rows, RunDecoder
+from ib_platform.streamer.clearing import Clearing, pending_bytes
+from ib_platform.streamer.decode import LADDER_FRAMES, RunDecoder
+from ib_platform.streamer.loading_batch import LoadingBatch, decode_batch
 from ib_platform.streamer.quarantine import (
     Refusal,
     RefusedBatch,
@@ -38,32 +37,15 @@ from ib_platform.streamer.records import Record, first_frame
 from ib_platform.streamer.recovery import is_announced, torn_bytes
 from ib_platform.streamer.segments import (
     Position,
-    SegmentFile,
     list_segments,
-    list_torn,
     read_chunk,
     read_records,
     segment_file,
     size_of,
-    sync_folder,
 )
 from ib_platform.streamer.spool import Spool
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadingBatch:
-    """A batch with its rows. ``after`` is the decoder's state behind it. ``was_damaged``: it was on
-    its way with other rows, so ClickHouse may have some of these, and has to be asked."""
-
-    batch: Batch
-    rows: Rows
-    after: RunDecoder
-    oldest_ns: int
-    frames: int
-    full: bool
-    was_damaged: bool = False
 
 
 class Backlog:
@@ -73,6 +55,7 @@ class Backlog:
         """Read the manifest and delete what it says is finished. Raises SpoolError."""
         self._spool = spool
         self._folder = spool.folder
+        self._clearing = Clearing(spool)
         self.manifest = load_manifest(spool.folder, spool.paper_user)
         self._said_damaged: Position | None = None
         self._delete_finished()
@@ -146,20 +129,7 @@ class Backlog:
 
     def pending_bytes(self) -> int:
         """Bytes of the spool behind the acknowledged position. Callable from any thread."""
-        manifest, tail = self.manifest, self._spool.tail
-        pending = 0
-        for segment in list_segments(self._folder):
-            if segment.run_id in manifest.finished:
-                continue
-            live = (segment.run_id, segment.number) == (tail.run_id, tail.segment)
-            end = tail.offset if live else size_of(segment.path)
-            done = 0
-            if manifest.position is not None and manifest.position.run_id == segment.run_id:
-                at = manifest.position
-                done = end if segment.number < at.segment else 0
-                done = at.offset if segment.number == at.segment else done
-            pending += max(0, end - done)
-        return pending
+        return pending_bytes(self._folder, self.manifest, self._spool.tail)
 
     def _position(self) -> Position:
         if self.manifest.position is not None:
@@ -185,29 +155,11 @@ class Backlog:
         if position.run_id == self._spool.run_id:
             # The manifest must not name bytes that a power cut could still take away.
             self._spool.sync()
-        loading = self._decode(position, replace(position, offset=end), records, max_records)
+        loading = decode_batch(
+            self._decoder(), position, replace(position, offset=end), records, max_records
+        )
         self._save(replace(self.manifest, batch=loading.batch))
         return loading
-
-    def _decode(
-        self, begin: Position, end: Position, records: list[Record], max_records: int
-    ) -> LoadingBatch:
-        after = self._decoder().copy()
-        frames_before = after.frames
-        rows = after.decode(records)
-        parts = tuple(
-            Part(table, token_of(table, begin, end), len(rows[table]))
-            for table in rows
-            if rows[table]
-        )
-        return LoadingBatch(
-            batch=Batch(end, parts),
-            rows=rows,
-            after=after,
-            oldest_ns=records[0].received_ns,
-            frames=after.frames - frames_before,
-            full=len(records) >= max_records,
-        )
 
     def _rebuild(self, batch: Batch) -> LoadingBatch | None:
         """The batch that was in flight. What damage has left of it, where somebody has cut or
@@ -217,7 +169,7 @@ class Backlog:
         left = replace(end, offset=max(begin.offset, min(end.offset, size_of(path))))
         records = self._records(begin, left)
         if records:
-            loading = self._decode(begin, left, records, len(records))
+            loading = decode_batch(self._decoder(), begin, left, records, len(records))
             rows = {part.token: part.rows for part in batch.parts}
             if left == end and all(
                 rows.get(p.token, p.rows) == p.rows for p in loading.batch.parts
@@ -250,7 +202,7 @@ class Backlog:
             self._report_damage(following, {"missing_segments": missing})
         self._spool.room.kept.note_state(later[0], self._decoder())
         self._save(replace(self.manifest, position=following))
-        self._delete_loaded_segments(following)
+        self._clearing.before(following)
 
     def _finish_run(self, run_id: str) -> None:
         decoder = self._decoder()
@@ -307,26 +259,10 @@ class Backlog:
         self.manifest = manifest
 
     def _delete_finished(self) -> None:
-        runs = {segment.run_id for segment in list_segments(self._folder)}
         finished = self.manifest.finished
-        self._delete(lambda s: s.run_id in finished or s.run_id not in runs)
+        self._clearing.runs(finished)
         if finished:
             # Only now may the manifest forget the runs: files that come back would be loaded again.
-            sync_folder(self._folder)
             self.manifest = replace(self.manifest, finished=())
         if self.manifest.position is not None:
-            self._delete_loaded_segments(self.manifest.position)
-
-    def _delete_loaded_segments(self, position: Position) -> None:
-        run_id, number = position.run_id, position.segment
-        self._delete(lambda s: s.run_id == run_id and s.number < number, torn=False)
-
-    def _delete(self, chosen: Callable[[SegmentFile], bool], torn: bool = True) -> None:
-        try:
-            for segment in filter(chosen, list_segments(self._folder)):
-                self._spool.room.kept.keep(segment, self._spool.clocks.unix())
-            for segment in filter(chosen, list_torn(self._folder) if torn else []):
-                segment.torn_path.unlink()
-            self._spool.room.reserve.ensure()
-        except OSError as error:
-            raise SpoolError(f"{self._folder}: a loaded segment stays ({error})") from error
+            self._clearing.before(self.manifest.position)

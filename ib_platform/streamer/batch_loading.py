@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from ib_platform.streamer.arrow import to_arrow
-from ib_platform.streamer.backlog import Backlog, LoadingBatch
+from ib_platform.streamer.backlog import Backlog
 from ib_platform.streamer.batches import Part
 from ib_platform.streamer.decode import FRAMES, Row, RunDecoder
+from ib_platform.streamer.loading_batch import LoadingBatch
 from ib_platform.streamer.quarantine import Refusal, folder_of, remedy
 from ib_platform.streamer.sender import Sender, Sent
 from ib_platform.streamer.spool import Spool
