@@ -103,6 +103,7 @@ def test_the_pod_is_back_after_each_trouble_and_the_record_says_why_it_was_away(
     monkeypatch.setattr("ib_platform.streamer.clock_watch._LOOK", 5.0)
     monkeypatch.setattr("ib_platform.streamer.link._LOOK_EVERY", 1.0)
     monkeypatch.setattr("ib_platform.streamer.app._OBSERVE_EVERY", 10.0)
+    monkeypatch.setattr("ib_platform.streamer.housekeeping._MEASURE_EVERY", 30.0)
     _assign(client, rehearsal)
     config = _config(tmp_path, warehouse)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
