@@ -79,6 +79,15 @@ def clock_violations(evidence: Evidence) -> Iterator[str]:
                 )
 
 
+def steps_back(evidence: Evidence) -> list[tuple[int, int]]:
+    """Spans of wall time that came twice, as the events tell."""
+    return [
+        _span(event)
+        for event in evidence.events
+        if event.kind == StreamEventKind.CLOCK_STEP and int(event.detail.get("step_ms", -1)) < 0
+    ]
+
+
 def _span(event: Event) -> tuple[int, int]:
     instants = [datetime.fromisoformat(str(event.detail[key])) for key in ("begin", "end")]
     begin, end = sorted(round(instant.timestamp() * 1e6) * 1000 for instant in instants)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform_tests.faults.chaos.alignment import Alignment, Lost, align
-from ib_platform_tests.faults.chaos.clocks import clock_violations, late_violations
+from ib_platform_tests.faults.chaos.clocks import clock_violations, late_violations, steps_back
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Gap, Stored
 from ib_platform_tests.faults.chaos.schedule import Kind
 
@@ -121,6 +121,7 @@ class _Offsets:
 
 def _unexplained(evidence: Evidence, found: Alignment, lost: Counter[str]) -> Iterator[str]:
     offsets = _Offsets(evidence)
+    set_back = steps_back(evidence)
     by_conid: dict[int, list[Gap]] = defaultdict(list)
     for gap in evidence.gaps:
         by_conid[gap.conid].append(gap)
@@ -129,6 +130,9 @@ def _unexplained(evidence: Evidence, found: Alignment, lost: Counter[str]) -> It
         gaps = evidence.gaps if conid is None else by_conid[conid]
         around = list(_gaps_around(frame, gaps, offsets))
         right = [gap for gap, begin in around if _is_right(evidence, gap, begin, frame.earliest)]
+        if not right and _came_twice(frame, offsets, set_back):
+            # Two reasons for one time: the gap names one. That it is one, `_wrong_gaps` asks.
+            right = [gap for gap, _ in around]
         if right:
             lost[right[0].cause] += 1
         else:
@@ -166,6 +170,12 @@ def _is_right(evidence: Evidence, gap: Gap, begin: int, until: int) -> bool:
         if fault.kind is Kind.SPOOL_TRUNCATED and begin - SLACK <= fault.begin:
             return True
     return False
+
+
+def _came_twice(frame: Lost, offsets: _Offsets, set_back: list[tuple[int, int]]) -> bool:
+    """Whether the record tells that the frame's time came twice, since the clock was set back."""
+    times = [frame.earliest + offset for offset in offsets.around(frame.earliest)]
+    return any(begin <= time <= end for time in times for begin, end in set_back)
 
 
 def _wrong_gaps(evidence: Evidence, found: Alignment) -> Iterator[str]:
