@@ -80,13 +80,14 @@ def judge_pause(last: LastMoment, now: Moment, boot_id: str | None) -> Doubt | N
     Without the figure ``step_ms``: the machine was started in between, and its clock is behind.
     """
     kind, cause = StreamEventKind.CLOCK_STEP, Cause.CLOCK_STEP
+    looks = last.at.wall, now.wall
     passed = now.monotonic - last.at.monotonic
     if boot_id is None or last.boot_id != boot_id or passed < 0:
         if now.wall >= last.at.wall:
             return None
-        return Doubt(kind, cause, now.wall, last.at.wall)
+        return Doubt(kind, cause, now.wall, last.at.wall, looks=looks)
     step = now.wall - last.at.wall - passed
     if abs(step) <= STEP * _NANOS:
         return None
     begin, end = last.at.wall + min(step, 0), last.at.wall + passed + max(step, 0)
-    return Doubt(kind, cause, begin, end, {"step_ms": round(step / _NANOS_PER_MS)})
+    return Doubt(kind, cause, begin, end, {"step_ms": round(step / _NANOS_PER_MS)}, looks)

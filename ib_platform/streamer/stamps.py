@@ -45,22 +45,23 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """[begin, end] (ns since 1970) in which a stamp may be wrong."""
+    """[begin, end] (ns since 1970) in which a stamp may be wrong. ``looks``: of a step of the wall
+    clock, the stamps of the last look before it and of the first one after it."""
 
     kind: StreamEventKind
     cause: Cause
     begin: int
     end: int
     figures: dict[str, int] = field(default_factory=dict)
+    looks: tuple[int, int] | None = None
 
     @property
     def detail(self) -> dict[str, Any]:
-        """The event's detail: the span in ISO 8601 UTC, and the figures."""
-        return {
-            "begin": datetime.fromtimestamp(self.begin / _NANOS, UTC).isoformat(),
-            "end": datetime.fromtimestamp(self.end / _NANOS, UTC).isoformat(),
-            **self.figures,
-        }
+        """The event's detail: the span in ISO 8601 UTC, the figures, and the looks as ``before``
+        and ``after``."""
+        looks = dict(zip(("before", "after"), self.looks or (), strict=False))
+        spans = {"begin": self.begin, "end": self.end, **looks}
+        return {name: _iso(instant) for name, instant in spans.items()} | self.figures
 
 
 def is_doubtful(before: Moment, after: Moment, planned: float) -> bool:
@@ -88,8 +89,13 @@ def judge_look(before: Moment, after: Moment, planned: float) -> list[Doubt]:
         doubts.append(Doubt(kind, cause, begin, end + catching_up, figures))
     if abs(step) > STEP * _NANOS:
         figures = {"step_ms": round(step / _NANOS_PER_MS)}
-        doubts.append(Doubt(StreamEventKind.CLOCK_STEP, Cause.CLOCK_STEP, begin, end, figures))
+        kind, cause, looks = StreamEventKind.CLOCK_STEP, Cause.CLOCK_STEP, (before.wall, after.wall)
+        doubts.append(Doubt(kind, cause, begin, end, figures, looks))
     return doubts
+
+
+def _iso(instant_ns: int) -> str:
+    return datetime.fromtimestamp(instant_ns / _NANOS, UTC).isoformat()
 
 
 class HeartbeatWatch:

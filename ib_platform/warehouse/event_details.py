@@ -20,12 +20,15 @@ def detail_of(event: dict[str, Any]) -> dict[str, Any]:
 
 def span_of(event: dict[str, Any]) -> Span:
     """``begin`` and ``end`` of the detail (ISO 8601 with offset), else the event's instant."""
-    detail = detail_of(event)
-    try:
-        span = Span(
-            to_ns(datetime.fromisoformat(detail["begin"])),
-            to_ns(datetime.fromisoformat(detail["end"])),
-        )
-    except (KeyError, TypeError, ValueError):
+    begin, end = instant_of(event, "begin"), instant_of(event, "end")
+    if begin is None or end is None:
         return Span(event["at"], event["at"])
-    return Span(min(span), max(span))
+    return Span(min(begin, end), max(begin, end))
+
+
+def instant_of(event: dict[str, Any], name: str) -> int | None:
+    """An instant of the detail (ISO 8601 with offset), None where it has none of that name."""
+    try:
+        return to_ns(datetime.fromisoformat(detail_of(event)[name]))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -19,6 +19,7 @@ class Spell:
     """A row of ``spells``: one epoch of one contract in one run, clipped to the trade date.
 
     ``first_seq``, ``last_seq``: numbers of its first and last ladder frame, on any date.
+    ``first_at``: of the first one; ``begin`` is ``end`` where the clock was set back since.
     """
 
     conid: int
@@ -32,6 +33,7 @@ class Spell:
     cause: str | None
     first_seq: int = 0
     last_seq: int = 0
+    first_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,15 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Step:
-    """The wall clock was set in a run, before its frame ``before_seq``, or before its first frame
-    since the run ``after_run`` ended. ``by``: nanoseconds, negative: back; None: back, nobody knows
-    how far."""
+class StepBack:
+    """The wall clock was set back in a run, before its frame ``before_seq``, or before its first
+    frame since the run ``after_run`` ended. ``until``: what the clock would have shown, had it not
+    been set, when it was first seen to show ``since``."""
 
     run_id: str
     before_seq: int
-    by: int | None
+    until: int
+    since: int
     after_run: str | None = None
 
 
@@ -126,7 +129,7 @@ class Evidence:
     silent_after: int
     losses: Sequence[Loss] = ()
     conid: int | None = None
-    steps: Sequence[Step] = ()
+    steps: Sequence[StepBack] = ()
     doubts: Sequence[tuple[str, Span, Cause]] = ()
 
     def conids(self) -> set[int]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from ib_platform.states import Cause
 from ib_platform.warehouse.causes import cause_of_silence, explained, known_cause
 from ib_platform.warehouse.evidence import Evidence, Gap, Generation, Spell
-from ib_platform.warehouse.folds import folds
+from ib_platform.warehouse.regimes import regimes
 from ib_platform.warehouse.spans import Span, difference, intersection, union
 
 
@@ -46,33 +46,27 @@ def expected_spans(
 
 
 def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
-    """Gaps of one contract, ascending and disjoint. ``expected``: assigned and market open."""
-    expected = union(expected)
+    """Gaps of one contract, ascending and disjoint. ``expected``: assigned and market open.
+
+    Where the clock was set back, times came twice: what is missing in either pass is a gap.
+    """
+    gaps: list[Gap] = []
+    for span, told in regimes(evidence):
+        known = [Span(gap.begin, gap.end) for gap in gaps]
+        for gap in _gaps(intersection(expected, [span]), told):
+            rest = difference([Span(gap.begin, gap.end)], known)
+            gaps += [Gap(begin, end, gap.cause) for begin, end in rest]
+    return sorted(gaps, key=lambda gap: gap.begin)
+
+
+def _gaps(expected: list[Span], evidence: Evidence) -> list[Gap]:
     followed = [Span(spell.begin, spell.end) for spell in evidence.spells]
     holes = difference(expected, followed)
     gaps = [gap for hole in holes for gap in explained(hole, evidence)]
     gaps += _lost(intersection(expected, followed), evidence)
     for silence in _silent(expected, evidence):
         gaps.append(Gap(silence.begin, silence.end, cause_of_silence(silence, evidence)))
-    gaps += _folded(expected, gaps, evidence)
-    return sorted(gaps, key=lambda gap: gap.begin)
-
-
-def _folded(expected: list[Span], gaps: list[Gap], evidence: Evidence) -> list[Gap]:
-    """What is missing where the clock was set back between two streams: frames were recorded at
-    the same times, but not all that came."""
-    others = [
-        Span(spell.begin, spell.end)
-        for spell in evidence.spells
-        if spell.paper_user != evidence.paper_user
-    ]
-    left = difference(difference(expected, [Span(gap.begin, gap.end) for gap in gaps]), others)
-    found = []
-    for fold in folds(evidence):
-        span = Span(fold.begin, fold.end)
-        found += [Gap(begin, end, fold.cause) for begin, end in intersection(left, [span])]
-        left = difference(left, [span])
-    return found
+    return gaps
 
 
 def _lost(followed: list[Span], evidence: Evidence) -> list[Gap]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.warehouse.event_details import detail_of, span_of
-from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, Step
+from ib_platform.warehouse.event_details import detail_of, instant_of, span_of
+from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, StepBack
 from ib_platform.warehouse.losses import read_losses
 from ib_platform.warehouse.spans import Span
 
@@ -57,7 +57,7 @@ class Surroundings:
     causes: list[NamedCause]
     losses: list[Loss]
     doubts: list[tuple[str, Span, Cause]]
-    steps: list[Step]
+    steps: list[StepBack]
     generations: list[Generation]
     calendars: dict[str, CalendarName]
     conids: dict[str, int]
@@ -98,7 +98,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
             for run_id in (row["run_id"], detail_of(row).get("after_run"))
             if isinstance(run_id, str)
         ],
-        steps=[_step(row) for row in events if row["kind"] == StreamEventKind.CLOCK_STEP],
+        steps=_steps_back(events),
         generations=generations,
         calendars=calendars,
         conids=_conids(build, date_end),
@@ -111,15 +111,21 @@ def read_spells(build: Build) -> list[Spell]:
     return [Spell(**row) for row in rows]
 
 
-def _step(event: dict[str, Any]) -> Step:
-    detail = detail_of(event)
-    by, after_run = detail.get("step_ms"), detail.get("after_run")
-    return Step(
-        event["run_id"],
-        event["after_seq"],
-        by * 1_000_000 if isinstance(by, int) else None,
-        after_run if isinstance(after_run, str) else None,
-    )
+def _steps_back(events: Sequence[dict[str, Any]]) -> list[StepBack]:
+    steps = []
+    for event in events:
+        if event["kind"] != StreamEventKind.CLOCK_STEP:
+            continue
+        detail, span = detail_of(event), span_of(event)
+        before = instant_of(event, "before") or span.end
+        after = instant_of(event, "after") or span.begin
+        by, after_run = detail.get("step_ms"), detail.get("after_run")
+        # Unknown where the machine was started in between: then as far as its clock is behind.
+        until = after - by * 1_000_000 if isinstance(by, int) else before
+        if until > after:
+            named = after_run if isinstance(after_run, str) else None
+            steps.append(StepBack(event["run_id"], event["after_seq"], until, after, named))
+    return steps
 
 
 def _told(runs: Sequence[Run], events: Sequence[dict[str, Any]]) -> list[Run]:

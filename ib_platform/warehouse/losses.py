@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.event_details import detail_of, span_of
 from ib_platform.warehouse.evidence import Loss
+from ib_platform.warehouse.spans import Span
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -26,11 +27,18 @@ def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
     losses += _quarantined(events)
     run_ids = sorted(run_id for run_id in damaged if isinstance(run_id, str))
     if run_ids:
-        losses += [
-            Loss(row["run_id"], row["begin"], row["end"], Cause.SPOOL_DAMAGED)
-            for row in build.rows("holes", run_ids=run_ids)
-        ]
+        losses += [loss for row in build.rows("holes", run_ids=run_ids) for loss in _hole(row)]
     return losses
+
+
+def _hole(row: dict[str, Any]) -> list[Loss]:
+    """Where the clock was set back meanwhile, nobody knows when: as long as the hole was, by the
+    clock before and by the clock after."""
+    begin, end, elapsed = row["begin"], row["end"], row["elapsed"]
+    spans = [Span(begin, max(end, begin + elapsed))]
+    if end < begin + elapsed:
+        spans.append(Span(end - elapsed, end))
+    return [Loss(row["run_id"], span.begin, span.end, Cause.SPOOL_DAMAGED) for span in spans]
 
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:

@@ -39,7 +39,7 @@ _RULES = (
     ("ib_platform.warehouse", "causes.py"),
     ("ib_platform.warehouse", "evidence.py"),
     ("ib_platform.warehouse", "event_details.py"),
-    ("ib_platform.warehouse", "folds.py"),
+    ("ib_platform.warehouse", "regimes.py"),
     ("ib_platform.warehouse", "inputs.py"),
     ("ib_platform.warehouse", "losses.py"),
     ("ib_platform.warehouse", "report.py"),

@@ -2,13 +2,13 @@
 --
 -- Grain:   one row per pair of neighbours whose seq differ by more than one.
 -- Inputs:  frames of the named runs only: a hole is looked for where the record tells of damage.
--- Order:   by seq inside a run. Where the wall clock was set back meanwhile, a hole is as long as the
---          monotonic clock says.
+-- Order:   by seq inside a run. `elapsed`: how long it was by the monotonic clock, ns.
 -- Params:  read_from Date, read_to Date, run_ids Array(String).
 SELECT
     run_id,
     previous_at AS begin,
-    greatest(at, previous_at + monotonic - previous_monotonic) AS end
+    at AS end,
+    monotonic - previous_monotonic AS elapsed
 FROM
 (
     SELECT

@@ -1,8 +1,9 @@
-"""Holes that a clock which was set back has folded away are gaps of their true length."""
+"""A clock that is set back shows the same times twice: what is missing in either pass is a gap."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from ib_platform.config import ClickHouse
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
-from ib_platform.warehouse.evidence import Evidence, Run, Silence, Spell, Step
-from ib_platform.warehouse.folds import folds
+from ib_platform.warehouse.evidence import Evidence, Loss, Run, Silence, Spell, StepBack
 from ib_platform.warehouse.gaps import find_gaps
+from ib_platform.warehouse.regimes import regimes
 from ib_platform.warehouse.spans import Span, to_ns
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
@@ -36,13 +37,13 @@ def spell(begin: int, end: int, run: str, epoch: int, seqs: tuple[int, int], **m
     )  # fmt: skip
 
 
-def evidence(spells: list[Spell], steps: list[Step], **more: Any) -> Evidence:
+def evidence(spells: list[Spell], steps: list[StepBack], **more: Any) -> Evidence:
     runs = [Run("alpha", "r", 0, 100, recovered=True), Run("alpha", "s", 60, 200)]
     fields: dict[str, Any] = {"silences": [], "causes": [], "silent_after": 1000, **more}
     return Evidence("alpha", spells, runs=runs, steps=steps, **fields)
 
 
-def found(spells: list[Spell], steps: list[Step], **more: Any) -> list[tuple[int, int, Cause]]:
+def found(spells: list[Spell], steps: list[StepBack], **more: Any) -> list[tuple[int, int, Cause]]:
     gaps = find_gaps([Span(0, 200)], evidence(spells, steps, **more))
     return [(gap.begin, gap.end, gap.cause) for gap in gaps]
 
@@ -50,98 +51,128 @@ def found(spells: list[Spell], steps: list[Step], **more: Any) -> list[tuple[int
 DIED = [spell(0, 100, "r", 1, (0, 9)), spell(80, 200, "s", 1, (0, 9))]
 
 
+def test_without_a_step_there_is_one_regime() -> None:
+    told = evidence(DIED, [])
+    ((span, same),) = regimes(told)
+    assert same is told
+    assert span.begin < 0 < 10**18 < span.end
+
+
 def test_between_two_runs() -> None:
     """Dead for 15, the clock set back by 35: nothing of it is seen at the two ends."""
-    step = Step("s", 0, -35, after_run="r")
     assert found(DIED, []) == []
+    step = StepBack("s", 0, until=115, since=80, after_run="r")
     assert found(DIED, [step]) == [(100, 115, Cause.STREAMER_DIED)]
 
 
 def test_the_rest_of_a_hole_that_is_seen_in_part() -> None:
-    spells = [DIED[0], spell(110, 200, "s", 1, (0, 9))]
-    step = Step("s", 0, -35, after_run="r")
-    assert found(spells, [step]) == [
-        (100, 110, Cause.STREAMER_DIED),
-        (110, 145, Cause.STREAMER_DIED),
-    ]
+    spells = [DIED[0], spell(115, 200, "s", 1, (0, 9))]
+    step = StepBack("s", 0, until=145, since=105, after_run="r")
+    assert found(spells, [step]) == [(100, 145, Cause.STREAMER_DIED)]
 
 
-def test_a_machine_that_was_started_in_between_gives_the_times_that_came_twice() -> None:
-    step = Step("s", 0, None, after_run="r")
-    assert found(DIED, [step]) == [(80, 100, Cause.STREAMER_DIED)]
+def test_a_regime_begins_with_the_reason_why_nothing_was_followed() -> None:
+    spells = [DIED[0], spell(85, 200, "s", 1, (0, 9))]
+    step = StepBack("s", 0, until=100, since=80, after_run="r")
+    assert found(spells, [step]) == [(80, 85, Cause.STREAMER_DIED)]
 
 
 @pytest.mark.parametrize(
     ("before_seq", "gaps"),
     [
         (9, []),
-        (10, [(100, 130, Cause.DISCONNECTED)]),
-        (20, [(100, 130, Cause.DISCONNECTED)]),
+        (10, [(70, 90, Cause.DISCONNECTED), (100, 110, Cause.DISCONNECTED)]),
+        (20, [(70, 90, Cause.DISCONNECTED), (100, 110, Cause.DISCONNECTED)]),
         (21, []),
     ],
 )
-def test_only_a_step_between_the_streams_counts(
+def test_only_a_step_between_two_streams_hides_something(
     before_seq: int, gaps: list[tuple[int, int, Cause]]
 ) -> None:
     spells = [
         spell(0, 100, "r", 1, (0, 9), ended_by="disconnected"),
         spell(90, 200, "r", 2, (20, 30)),
     ]
-    assert found(spells, [Step("r", before_seq, -40)]) == gaps
+    assert found(spells, [StepBack("r", before_seq, until=110, since=70)]) == gaps
 
 
-def test_a_ladder_that_was_asked_for_again_has_no_hole() -> None:
+def test_what_was_lost_in_one_pass_is_not_in_the_other() -> None:
+    """Found by the chaos test: the clock was set back into the time of an earlier loss."""
     spells = [
-        spell(0, 100, "r", 1, (0, 9), ended_by="next_epoch"),
-        spell(60, 200, "r", 2, (10, 30)),
+        spell(0, 60, "r", 1, (0, 9), ended_by="disconnected"),
+        spell(75, 140, "r", 2, (20, 50), first_at=75),
     ]
-    assert found(spells, [Step("r", 10, -40)]) == []
-
-
-def test_a_clock_that_was_set_forward_folds_nothing_and_hides_what_was_set_back() -> None:
-    forward, back = Step("r", 10, 90), Step("s", 0, -35, after_run="r")
-    assert folds(evidence(DIED, [forward])) == []
-    assert folds(evidence(DIED, [forward, back])) == []
+    step = StepBack("r", 30, until=100, since=40)
+    assert found(spells, []) == [(60, 75, Cause.DISCONNECTED), (140, 200, Cause.STREAMER_DIED)]
+    assert found(spells, [step]) == [(60, 75, Cause.DISCONNECTED), (140, 200, Cause.STREAMER_DIED)]
+    disk = Loss("r", 45, 55, "disk_full")
+    assert found(spells, [step], losses=[disk])[0] == (45, 55, Cause.DISK_FULL)
 
 
 def test_another_pod_has_what_was_missed() -> None:
-    step = Step("s", 0, -35, after_run="r")
-    other = spell(95, 110, "b", 1, (0, 9), paper_user="beta")
-    assert found([*DIED, other], [step]) == [(110, 115, Cause.STREAMER_DIED)]
+    step = StepBack("s", 0, until=115, since=80, after_run="r")
+    other = spell(95, 110, "b", 1, (0, 9), paper_user="beta", ended_by="disconnected")
+    assert found([*DIED, other], [step]) == [(110, 115, Cause.DISCONNECTED)]
 
 
 def test_runs_are_in_the_order_that_they_say_themselves() -> None:
     """Set back so far that the later run has the earlier times."""
     spells = [spell(0, 40, "s", 1, (0, 9)), spell(50, 200, "r", 1, (0, 9))]
     runs = [Run("alpha", "s", 0, 40), Run("alpha", "r", 50, 200, recovered=True)]
-    step = Step("s", 0, -220, after_run="r")
-    (gap,) = folds(Evidence("alpha", spells, [], runs, [], 1000, steps=[step]))
-    assert (gap.begin, gap.end) == (200, 220)
+    step = StepBack("s", 0, until=220, since=0, after_run="r")
+    told = Evidence("alpha", spells, [], runs, [], 1000, steps=[step])
+    (before, _), (after, _) = regimes(told)
+    assert (before.end, after.begin) == (220, 0)
+    gaps = find_gaps([Span(50, 230)], told)
+    assert (200, 220) in [(gap.begin, gap.end) for gap in gaps]
+
+
+@dataclass
+class World:
+    """A ladder with a frame each second while it is followed, and a clock that is set back."""
+
+    followed: list[bool]
+    back: dict[int, int]
+
+    def shown(self, at: int) -> int:
+        """What the wall clock shows in second ``at``."""
+        return at - sum(by for since, by in self.back.items() if since <= at)
+
+    def evidence(self) -> Evidence:
+        spells: list[Spell] = []
+        steps: list[StepBack] = []
+        seq, begun = 0, -1
+        for at, is_followed in enumerate([*self.followed, False]):
+            if at in self.back:
+                steps.append(StepBack("r", seq, self.shown(at) + self.back[at], self.shown(at)))
+            if is_followed and begun < 0:
+                begun, first = at, seq
+            elif not is_followed and begun >= 0:
+                begin, end = self.shown(begun), self.shown(at - 1) + 1
+                fields = {"ended_by": "disconnected", "first_at": begin}
+                seqs = (first, seq - 1)
+                spells.append(spell(min(begin, end), end, "r", len(spells), seqs, **fields))
+                begun = -1
+            seq += is_followed
+        runs = [Run("alpha", "r", 0, len(self.followed))]
+        return Evidence("alpha", spells, [], runs, [], 10**6, steps=steps)
 
 
 @given(
-    died=st.integers(50, 150),
-    missed=st.integers(1, 80),
-    back=st.integers(1, 140),
-    stepped_after=st.integers(0, 80),
+    followed=st.lists(st.booleans(), min_size=5, max_size=80),
+    back=st.dictionaries(st.integers(1, 79), st.integers(1, 25), max_size=4),
 )
-def test_every_stamp_that_was_missed_is_in_a_gap_by_the_clock_before(
-    died: int, missed: int, back: int, stepped_after: int
+def test_every_time_that_was_missed_is_a_gap_and_no_other(
+    followed: list[bool], back: dict[int, int]
 ) -> None:
-    begin = died + missed - back
-    spells = [
-        spell(0, died, "r", 1, (0, 9)),
-        spell(begin, max(begin, died) + 100, "s", 1, (0, 9)),
-    ]
-    runs = [Run("alpha", "r", 0, died, recovered=True), Run("alpha", "s", begin, 400)]
-    step = Step("s", 0, -back, after_run="r")
-    gaps = find_gaps(
-        [Span(-200, max(begin, died) + 100)],
-        Evidence("alpha", spells, [], runs, [], 1000, steps=[step]),
-    )
-    inside = {unit for gap in gaps for unit in range(gap.begin, gap.end)}
-    assert set(range(died, died + missed)) <= inside
-    assert all(a.end <= b.begin for a, b in zip(gaps, gaps[1:], strict=False))
+    world = World(followed, {at: by for at, by in back.items() if at < len(followed)})
+    shown = [world.shown(at) for at in range(len(followed))]
+    expected = Span(max(0, min(shown)), shown[-1] + 1)
+    missed = {t for t, f in zip(shown, followed, strict=True) if not f}
+    gaps = find_gaps([expected], world.evidence())
+    units = [unit for gap in gaps for unit in range(gap.begin, gap.end)]
+    assert len(units) == len(set(units))
+    assert set(units) == missed & set(range(*expected))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +207,8 @@ def test_by_sql_from_the_record(warehouse: ClickHouse, tmp_path: Path) -> None:
     began = died - 30 * SECOND
     _ladders(first, NOON, died + SECOND)
     span = {"begin": _iso(died - 50 * SECOND), "end": _iso(died + 20 * SECOND)}
-    step = {"step_ms": -50_000, "after_run": "alpha-1", **span}
+    looks = {"before": _iso(died), "after": _iso(began)}
+    step = {"step_ms": -50_000, "after_run": "alpha-1", **span, **looks}
     second.event(began, StreamEventKind.CLOCK_STEP, "clock_step", **step)
     second.event(began, StreamEventKind.RUN_RECOVERED, "streamer_died", run_id="alpha-1")
     _ladders(second, began, began + 300 * SECOND)
@@ -216,7 +248,7 @@ def test_numbers_that_damage_took_while_the_clock_was_set_back(
             "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end) FROM gaps "
             "WHERE cause = 'spool_damaged' ORDER BY begin"
         ).result_rows
-    assert [tuple(row) for row in gaps] == [(last, last + 10 * SECOND)]
+    assert [tuple(row) for row in gaps] == [(on - 10 * SECOND, on), (last, last + 10 * SECOND)]
 
 
 def _iso(at: int) -> str:

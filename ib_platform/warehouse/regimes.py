@@ -1,0 +1,86 @@
+"""A wall clock that is set back shows the same times twice. Pure.
+
+Between two such steps it goes forward: a regime. What is expected, followed and missing is compared
+within each regime, since what was recorded in one pass of a time does not cover the other. A regime
+lasts until the clock before the step would have shown when the clock after it was first seen, so a
+hole in which the clock was set is as long as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ib_platform.warehouse.evidence import Evidence, Spell, StepBack
+from ib_platform.warehouse.spans import Span
+
+_ALWAYS = Span(-(2**62), 2**62)
+
+
+def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
+    """The regimes of the paper user's clock in their order: the times that it showed, and what is
+    known of these. One, and all of the evidence, where no step back is known."""
+    order = _order_of_runs(evidence)
+    steps = sorted(
+        (step for step in evidence.steps if step.run_id in order),
+        key=lambda step: (order.index(step.run_id), step.before_seq),
+    )
+    if not steps:
+        return [(_ALWAYS, evidence)]
+    others = [spell for spell in evidence.spells if spell.paper_user != evidence.paper_user]
+    parts: list[list[Spell]] = [[] for _ in range(len(steps) + 1)]
+    for spell in evidence.spells:
+        if spell.paper_user == evidence.paper_user:
+            for number, part in _parts(spell, steps, order):
+                parts[number].append(part)
+    begins = [_ALWAYS.begin, *(step.since for step in steps)]
+    ends = [*(step.until for step in steps), _ALWAYS.end]
+    told = []
+    last: Spell | None = None
+    for begin, end, own in zip(begins, ends, parts, strict=True):
+        spells = [*others, *own]
+        if last is not None:
+            # Why nothing was followed at the beginning of a regime.
+            spells.append(replace(last, begin=begin, end=begin, last_frame_at=begin))
+        told.append((Span(begin, end), replace(evidence, spells=spells)))
+        last = max(own, key=lambda spell: (spell.end, spell.epoch), default=last)
+    return told
+
+
+def _parts(
+    spell: Spell, steps: Sequence[StepBack], order: Sequence[str]
+) -> list[tuple[int, Spell]]:
+    """The spell, cut at the steps in it, each part with the number of its regime."""
+    run = order.index(spell.run_id)
+
+    def at(seq: int) -> int:
+        return sum((order.index(s.run_id), s.before_seq) <= (run, seq) for s in steps)
+
+    first, last = at(spell.first_seq), at(spell.last_seq)
+    begin = spell.begin if first == last or spell.first_at is None else spell.first_at
+    parts = []
+    for number in range(first, last + 1):
+        end = spell.end if number == last else steps[number].until
+        heard = spell.last_frame_at if number == last else end
+        parts.append((number, replace(spell, begin=begin, end=end, last_frame_at=heard)))
+        begin = steps[number].since if number < last else begin
+    return parts
+
+
+def _order_of_runs(evidence: Evidence) -> list[str]:
+    """Runs of the paper user in the order in which they ran: by their first stamps, unless a run
+    itself says that it came after another."""
+    own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
+    first_at = {run.run_id: run.first_at for run in own}
+    for spell in evidence.spells:
+        if spell.paper_user == evidence.paper_user:
+            first_at.setdefault(spell.run_id, spell.begin)
+    order = sorted(first_at, key=lambda run_id: (first_at[run_id], run_id))
+    for step in evidence.steps:
+        before = step.after_run
+        if step.run_id not in order or before not in order:
+            continue
+        if order.index(before) > order.index(step.run_id):
+            order.remove(step.run_id)
+            order.insert(order.index(before) + 1, step.run_id)
+    return order
