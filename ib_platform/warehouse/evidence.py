@@ -65,12 +65,14 @@ class Silence:
 
 @dataclass(frozen=True)
 class Loss:
-    """A span in which frames of a run were received and not kept, nobody knows whose."""
+    """A span in which frames of a run were received and not kept, nobody knows whose. ``between``:
+    numbers of the frames before and after them, None where nobody says."""
 
     run_id: str
     begin: int
     end: int
     cause: str
+    between: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
     for event in events:
         if event["kind"] == StreamEventKind.FRAMES_LOST and event["cause"] is not None:
             span = span_of(event)
-            losses.append(Loss(event["run_id"], span.begin, span.end, event["cause"]))
+            between = event["after_seq"] - 1, event["after_seq"]
+            losses.append(Loss(event["run_id"], span.begin, span.end, event["cause"], between))
         elif event["kind"] == StreamEventKind.SPOOL_TORN:
             damaged.add(detail_of(event).get("run_id"))
     losses += _quarantined(events)
@@ -38,7 +39,9 @@ def _hole(row: dict[str, Any]) -> list[Loss]:
     spans = [Span(begin, max(end, begin + elapsed))]
     if end < begin + elapsed:
         spans.append(Span(end - elapsed, end))
-    return [Loss(row["run_id"], span.begin, span.end, Cause.SPOOL_DAMAGED) for span in spans]
+    between = row["previous_seq"], row["seq"]
+    cause = Cause.SPOOL_DAMAGED
+    return [Loss(row["run_id"], span.begin, span.end, cause, between) for span in spans]
 
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
@@ -53,5 +56,11 @@ def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
             span = span_of(event)
             # Ladders lack nothing where only quotes were refused.
             if detail.get("tables") != ["quote_frames"]:
-                refused[batch] = Loss(run_id, span.begin, span.end, Cause.QUARANTINED)
+                cause, between = Cause.QUARANTINED, _around(detail)
+                refused[batch] = Loss(run_id, span.begin, span.end, cause, between)
     return [loss for batch, loss in refused.items() if batch not in resent]
+
+
+def _around(detail: dict[str, Any]) -> tuple[int, int] | None:
+    first, last = detail.get("first_seq"), detail.get("last_seq")
+    return (first - 1, last + 1) if isinstance(first, int) and isinstance(last, int) else None

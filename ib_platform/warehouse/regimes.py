@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ib_platform.warehouse.evidence import Evidence, Spell, StepBack
+from ib_platform.warehouse.evidence import Evidence, Loss, Spell, StepBack
 from ib_platform.warehouse.spans import Span
 
 _ALWAYS = Span(-(2**62), 2**62)
@@ -27,36 +27,52 @@ def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
     )
     if not steps:
         return [(_ALWAYS, evidence)]
+    places = _Places(steps, order)
     others = [spell for spell in evidence.spells if spell.paper_user != evidence.paper_user]
     parts: list[list[Spell]] = [[] for _ in range(len(steps) + 1)]
     for spell in evidence.spells:
         if spell.paper_user == evidence.paper_user:
-            for number, part in _parts(spell, steps, order):
+            for number, part in _parts(spell, steps, places):
                 parts[number].append(part)
     begins = [_ALWAYS.begin, *(step.since for step in steps)]
     ends = [*(step.until for step in steps), _ALWAYS.end]
     told = []
     last: Spell | None = None
-    for begin, end, own in zip(begins, ends, parts, strict=True):
+    for number, (begin, end, own) in enumerate(zip(begins, ends, parts, strict=True)):
         spells = [*others, *own]
         if last is not None:
             # Why nothing was followed at the beginning of a regime.
             spells.append(replace(last, begin=begin, end=begin, last_frame_at=begin))
-        told.append((Span(begin, end), replace(evidence, spells=spells)))
+        losses = [loss for loss in evidence.losses if places.holds(number, loss)]
+        told.append((Span(begin, end), replace(evidence, spells=spells, losses=losses)))
         last = max(own, key=lambda spell: (spell.end, spell.epoch), default=last)
     return told
 
 
-def _parts(
-    spell: Spell, steps: Sequence[StepBack], order: Sequence[str]
-) -> list[tuple[int, Spell]]:
+class _Places:
+    """Where frames lie among the steps."""
+
+    def __init__(self, steps: Sequence[StepBack], order: Sequence[str]) -> None:
+        self._order = order
+        self._steps = [(order.index(step.run_id), step.before_seq) for step in steps]
+
+    def regime(self, run_id: str, seq: int) -> int:
+        """Number of the regime in which the frame of the run was stamped."""
+        at = self._order.index(run_id), seq
+        return sum(step <= at for step in self._steps)
+
+    def holds(self, number: int, loss: Loss) -> bool:
+        """Whether the loss may lie in the regime, as far as its numbers tell."""
+        if loss.between is None or loss.run_id not in self._order:
+            return True
+        before, after = loss.between
+        return self.regime(loss.run_id, before) <= number <= self.regime(loss.run_id, after)
+
+
+def _parts(spell: Spell, steps: Sequence[StepBack], places: _Places) -> list[tuple[int, Spell]]:
     """The spell, cut at the steps in it, each part with the number of its regime."""
-    run = order.index(spell.run_id)
-
-    def at(seq: int) -> int:
-        return sum((order.index(s.run_id), s.before_seq) <= (run, seq) for s in steps)
-
-    first, last = at(spell.first_seq), at(spell.last_seq)
+    first = places.regime(spell.run_id, spell.first_seq)
+    last = places.regime(spell.run_id, spell.last_seq)
     begin = spell.begin if first == last or spell.first_at is None else spell.first_at
     parts = []
     for number in range(first, last + 1):

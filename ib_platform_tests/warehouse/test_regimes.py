@@ -105,8 +105,21 @@ def test_what_was_lost_in_one_pass_is_not_in_the_other() -> None:
     step = StepBack("r", 30, until=100, since=40)
     assert found(spells, []) == [(60, 75, Cause.DISCONNECTED), (140, 200, Cause.STREAMER_DIED)]
     assert found(spells, [step]) == [(60, 75, Cause.DISCONNECTED), (140, 200, Cause.STREAMER_DIED)]
-    disk = Loss("r", 45, 55, "disk_full")
-    assert found(spells, [step], losses=[disk])[0] == (45, 55, Cause.DISK_FULL)
+
+
+@pytest.mark.parametrize(
+    ("between", "is_missing"),
+    [(None, True), ((25, 26), False), ((29, 30), True), ((35, 36), True)],
+)
+def test_a_loss_lies_in_the_regimes_that_its_numbers_tell(
+    between: tuple[int, int] | None, is_missing: bool
+) -> None:
+    """The other pass of these times lacks nothing."""
+    spells = [spell(0, 140, "r", 1, (0, 50), first_at=0, ended_by="disconnected")]
+    step = StepBack("r", 30, until=100, since=40)
+    loss = Loss("r", 101, 105, "disk_full", between)
+    gaps = [gap for gap in found(spells, [step], losses=[loss]) if gap[2] is Cause.DISK_FULL]
+    assert gaps == [(101, 105, Cause.DISK_FULL)] * is_missing
 
 
 def test_another_pod_has_what_was_missed() -> None:

@@ -5,7 +5,7 @@
 -- Order:   by seq inside a run. `elapsed`: how long it was by the monotonic clock, ns.
 -- Params:  read_from Date, read_to Date, run_ids Array(String).
 SELECT
-    run_id,
+    run_id, previous_seq, seq,
     previous_at AS begin,
     at AS end,
     monotonic - previous_monotonic AS elapsed

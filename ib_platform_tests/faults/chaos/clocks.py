@@ -18,6 +18,7 @@ slow machine is not taken for a wrong streamer."""
 STEP = SECOND // 2
 _AFTER_A_STOP = 5 * SECOND
 _SOON = SECOND
+_FOR_EVER = 10**6 * SECOND
 
 
 def late_violations(evidence: Evidence, pairs: Sequence[Pair]) -> Iterator[str]:
@@ -77,6 +78,22 @@ def clock_violations(evidence: Evidence) -> Iterator[str]:
                     f"the clock was stepped by {step / SECOND:.3f} s before frame {after.seq} of "
                     f"run {run_id}, and no event tells of it"
                 )
+
+
+def shown_times(evidence: Evidence) -> Iterator[tuple[int, int, int]]:
+    """First and last wall time that the streamer's clock showed between two steps, and how far it
+    was off the monotonic clock: as far as neighbouring stored frames may tell."""
+    rows = sorted(evidence.stored, key=lambda row: row.monotonic)
+    ends = [
+        number
+        for number, (before, after) in enumerate(pairwise(rows), start=1)
+        if abs(after.offset - before.offset) > STEP / 2
+    ]
+    for first, last in pairwise([0, *ends, len(rows)]):
+        offset = rows[first].offset
+        begin = rows[first - 1].monotonic if first else rows[first].monotonic - _FOR_EVER
+        end = rows[last].monotonic if last < len(rows) else rows[-1].monotonic + _FOR_EVER
+        yield begin + offset, end + offset, offset
 
 
 def steps_back(evidence: Evidence) -> list[tuple[int, int]]:

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform_tests.faults.chaos.alignment import Alignment, Lost, align
-from ib_platform_tests.faults.chaos.clocks import clock_violations, late_violations, steps_back
+from ib_platform_tests.faults.chaos.clocks import (
+    clock_violations,
+    late_violations,
+    shown_times,
+    steps_back,
+)
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Gap, Stored
 from ib_platform_tests.faults.chaos.schedule import Kind
 
@@ -71,7 +76,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.violations += [f"stored and never sent: {_name(row)}" for row in found.strangers]
     verdict.violations += _not_stored(evidence, rows)
     verdict.violations += _unexplained(evidence, found, verdict.lost)
-    verdict.violations += _wrong_gaps(evidence, found)
+    verdict.violations += _wrong_gaps(evidence)
     verdict.violations += late_violations(evidence, found.pairs)
     verdict.violations += clock_violations(evidence)
     verdict.violations += _balance(evidence, rows)
@@ -178,14 +183,12 @@ def _came_twice(frame: Lost, offsets: _Offsets, set_back: list[tuple[int, int]])
     return any(begin <= time <= end for time in times for begin, end in set_back)
 
 
-def _wrong_gaps(evidence: Evidence, found: Alignment) -> Iterator[str]:
+def _wrong_gaps(evidence: Evidence) -> Iterator[str]:
     """Gaps whose cause is nothing that was done then, whether they hold lost frames or not."""
-    walls = sorted((row.received, row.offset) for row in evidence.stored)
-    at = [wall for wall, _ in walls]
+    shown = list(shown_times(evidence))
     for gap in evidence.gaps:
-        near = walls[max(0, bisect_right(at, gap.begin) - 2) : bisect_right(at, gap.begin) + 2]
-        offsets = {offset for _, offset in near}
         begin = _before_a_stall(evidence, gap)
+        offsets = [off for first, last, off in shown if first <= gap.end and last >= gap.begin]
         if not any(_is_right(evidence, gap, begin - o, gap.end - o) for o in offsets):
             yield (
                 f"a gap of {gap.conid} for {(gap.end - gap.begin) / SECOND:.3f} s says "
