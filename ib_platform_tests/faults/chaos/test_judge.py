@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from ib_platform_tests.faults.chaos.alignment import align
+from ib_platform_tests.faults.chaos.clocks import shown_times
 from ib_platform_tests.faults.chaos.evidence import (
     SECOND,
     Event,
@@ -26,6 +27,7 @@ from ib_platform_tests.faults.chaos.honest import (
     KILLED,
     LOST,
     SECOND_RUN,
+    STARTED,
     WALL,
     first_websocket,
     honest_evidence,
@@ -285,3 +287,48 @@ def test_equal_payloads_stand_for_each_other_only_in_order() -> None:
     assert found.strangers == []
     assert found.lost[0].latest == rows[2].monotonic
     assert found.lost[-1].latest is None
+
+
+def _set_back(by: int) -> Evidence:
+    """The honest world, its clock set back by ``by`` before the second run, which then is closed
+    off from its websocket at the very times of the first run's death."""
+    honest = honest_evidence()
+    after = [row_of(f, SECOND_RUN, seq, off=-by) for seq, f in enumerate(second_websocket())]
+    died = honest.stored[FRAMES - 1].received
+    before, gap, last = honest.gaps
+    closed = Injected(Kind.WEBSOCKET_CLOSED, gap.begin - WALL + by, gap.end - WALL + by)
+    return replace(
+        honest,
+        stored=honest.stored[:FRAMES] + after,
+        gaps=[before, replace(gap, cause="disconnected"), replace(last, begin=died - by)],
+        faults=[*honest.faults, closed],
+    )
+
+
+def test_a_time_that_came_twice_may_have_either_cause_if_the_step_is_told() -> None:
+    back = 6 * SECOND
+    world = _set_back(back)
+    assert any("its gap says disconnected" in words for words in judge(world).violations)
+    span = {"begin": "2027-01-15T08:00:04+00:00", "end": "2027-01-15T08:00:20+00:00"}
+    step = Event(SECOND_RUN, "clock_step", "clock_step", WALL, {**span, "step_ms": -6000})
+    told = judge(replace(world, events=[step, *world.events]))
+    assert (told.violations, told.lost) == ([], {"disconnected": LOST})
+    forward = replace(step, detail={**step.detail, "step_ms": 6000})
+    assert not judge(replace(world, events=[forward, *world.events])).held
+
+
+def test_a_gap_is_judged_by_the_times_that_the_clock_showed() -> None:
+    """A websocket that was closed at other times explains nothing, whatever the clock was off."""
+    world = _set_back(6 * SECOND)
+    killed, closed = world.faults
+    elsewhere = replace(closed, begin=closed.begin + 8 * SECOND, end=closed.end + 8 * SECOND)
+    wrong = judge(replace(world, faults=[killed, elsewhere]))
+    assert any("says disconnected, and nothing" in words for words in wrong.violations)
+
+
+def test_times_that_a_clock_showed_between_its_steps() -> None:
+    (before, after) = shown_times(_set_back(6 * SECOND))
+    assert (before[2], after[2]) == (WALL, WALL - 6 * SECOND)
+    died = honest_evidence().stored[FRAMES - 1].received
+    assert before[1] == STARTED + DELAY + WALL
+    assert after[0] == died - 6 * SECOND
