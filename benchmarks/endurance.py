@@ -21,6 +21,8 @@ from ib_platform.config import ClickHouse
 from ib_platform.warehouse.connect import connect
 
 SAMPLE_EVERY = 1.0
+SLOW = 0.5
+"""A border of the histogram of inserts."""
 _PARTS = (
     "SELECT max(parts) FROM (SELECT count() AS parts FROM system.parts "
     "WHERE active AND database = {database:String} GROUP BY table, partition)"
@@ -45,13 +47,16 @@ class Sample:
 @dataclass(frozen=True)
 class Watched:
     """``sent``, ``received`` and ``stored`` count messages of all kinds over the whole life of the
-    streamer. ``retries``: inserts that had to be repeated. CPU as a share of one core."""
+    streamer. ``inserts``: acknowledged, ``slow`` those that took over ``SLOW`` seconds, ``retries``
+    those that had to be repeated. CPU as a share of one core."""
 
     samples: list[Sample]
     sent: int
     received: int
     stored: int
     rows: int
+    inserts: int
+    slow: int
     retries: int
     cpu: float
     engine_cpu: float
@@ -72,9 +77,17 @@ def watch(folder: Path, frames: int, rate: float) -> Watched:
         cores = [(cpu_seconds(p) - b) / took for p, b in zip(processes, before, strict=True)]
         sent = rig.quiet()
         counts, run_id = rig.health().frames, rig.health().run_id
-        retries = round(rig.total("ib_platform_insert_retries_total"))
-        rows = _stored_rows(rig.config.clickhouse, run_id)
-        return Watched(samples, sent, counts.received, counts.stored, rows, retries, *cores)
+        return Watched(
+            samples,
+            sent,
+            counts.received,
+            counts.stored,
+            _stored_rows(rig.config.clickhouse, run_id),
+            inserts := rig.total("ib_platform_insert_duration_seconds_count"),
+            inserts - rig.total("ib_platform_insert_duration_seconds_bucket", le=str(SLOW)),
+            rig.total("ib_platform_insert_retries_total"),
+            *cores,
+        )
 
 
 def _sampled(rig: Rig, sender: threading.Thread) -> list[Sample]:
@@ -134,7 +147,11 @@ def summary(watched: Watched) -> Iterator[str]:
     """What came of it, in lines for people."""
     yield (
         f"{watched.sent:,} messages sent, {watched.received:,} received, {watched.stored:,} "
-        f"acknowledged, {watched.rows:,} rows; inserts repeated: {watched.retries}"
+        f"acknowledged, {watched.rows:,} rows"
+    )
+    yield (
+        f"{watched.inserts:,} inserts, {watched.slow:,} of them over {SLOW:g} s, "
+        f"{watched.retries:,} repeated"
     )
     lags = sorted(sample.lag for sample in watched.samples)
     yield (

@@ -110,10 +110,11 @@ class Rig:
         port = self.config.paper_user(PAPER_USER).health_port
         return scraped(port).value(name, **labels) or 0.0
 
-    def total(self, name: str) -> float:
-        """The sum over all labels."""
+    def total(self, name: str, **labels: str) -> int:
+        """The sum over all samples with these labels, whatever others they have."""
         port = self.config.paper_user(PAPER_USER).health_port
-        return sum(value for _, value in scraped(port).samples(name))
+        samples = scraped(port).samples(name)
+        return round(sum(value for has, value in samples if labels.items() <= has.items()))
 
     def frame_bytes(self) -> float:
         """Mean payload of the ladder frames so far."""
