@@ -1,6 +1,6 @@
-"""`make bench`: run the named benchmarks, or those that need no running demo.
+"""`make bench`: run the named benchmarks, or all but the long ones.
 
-python -m benchmarks                  # all of them, one after the other
+python -m benchmarks                  # one after the other
 python -m benchmarks rebuild storage
 """
 
@@ -14,12 +14,17 @@ from datetime import date
 import psutil
 
 from benchmarks import (
+    backlog,
     calibration,
     decode_spool,
     demo_figures,
+    latency,
+    memory,
     metrics,
     rebuild,
     simulator,
+    soak,
+    socket_rates,
     storage,
     verify,
 )
@@ -33,13 +38,20 @@ BENCHMARKS = {
     "metrics": metrics.run,
     "simulator": simulator.run,
     "verify": verify.run,
+    "socket": socket_rates.run,
+    "latency": latency.run,
+    "backlog": backlog.run,
+    "memory": memory.run,
+    "soak": soak.run,
 }
+LONG = ("memory", "soak")
+"""They take minutes: only when named."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help=", ".join(BENCHMARKS))
-    names = parser.parse_args().names or list(BENCHMARKS)
+    names = parser.parse_args().names or [name for name in BENCHMARKS if name not in LONG]
     load = os.getloadavg()[0]
     print(
         f"{date.today()}  Python {platform.python_version()}  {psutil.cpu_count()} cores  "

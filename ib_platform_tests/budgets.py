@@ -14,6 +14,7 @@ import pytest
 
 BUDGETS = {
     "(top)": 30,
+    "benchmarks": 150,
     "conformance": 330,
     "demo": 30,
     "doctor": 90,

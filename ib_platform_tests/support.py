@@ -24,7 +24,9 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Of properties: how long an example takes says something of the machine only."""
 
 
-def wait_until(condition: Callable[[], T], what: str, timeout: float = 60) -> T:
+def wait_until(
+    condition: Callable[[], T], what: str, timeout: float = 60, every: float = 0.05
+) -> T:
     """Poll ``condition`` until it is truthy and return its value; fail naming ``what``."""
     deadline = time.monotonic() + timeout
     while True:
@@ -32,7 +34,7 @@ def wait_until(condition: Callable[[], T], what: str, timeout: float = 60) -> T:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout} s in vain for {what}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def capture_path() -> Path:

@@ -146,15 +146,19 @@ class LadderBook(msgspec.Struct):
         self.sizes = [0] * WINDOW_ROWS
         self.complete = self.suspect = False
 
+    def _shows_depth(self) -> bool:
+        bids = sum(size > 0 for size in self.sizes)
+        asks = sum(size < 0 for size in self.sizes)
+        return bids > 1 or asks > 1
+
     def _update(self, role: FrameRole, frame: LadderRows) -> LadderUpdate:
         sizes: list[int | None] = [None] * WINDOW_ROWS
         for row in frame.rows:
             sizes[row.row] = row.size
             if role is not FrameRole.ORPHAN:
                 self.sizes[row.row] = row.size
-        bids = sum(size > 0 for size in self.sizes)
-        asks = sum(size < 0 for size in self.sizes)
-        self.complete = self.complete or bids > 1 or asks > 1
+        # It stays so until the next window: counting each time would cost a tenth of a frame.
+        self.complete = self.complete or self._shows_depth()
         last = frame.last_trade
         orphan = role is FrameRole.ORPHAN
         return LadderUpdate(
