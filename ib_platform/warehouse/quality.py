@@ -74,7 +74,7 @@ def _coverage_reasons(facts: Facts, thresholds: Thresholds) -> list[str]:
     # Rounded down: 99.4999 % must not read as 99.5 %.
     shown = int(coverage * 100_000) / 1000
     expected = [
-        f"{length:.3f} s of {cause}"
+        _lasting(length, cause)
         for cause, length in sorted(facts.gap_seconds_by_cause.items())
         if cause in thresholds.expected_causes
     ]
@@ -84,10 +84,15 @@ def _coverage_reasons(facts: Facts, thresholds: Thresholds) -> list[str]:
 
 def _gap_reasons(facts: Facts, thresholds: Thresholds) -> list[str]:
     return [
-        f"gaps: {length:.3f} s of {cause}"
+        f"gaps: {_lasting(length, cause)}"
         for cause, length in sorted(facts.gap_seconds_by_cause.items())
         if cause not in thresholds.expected_causes
     ]
+
+
+def _lasting(length: float, cause: str) -> str:
+    # Frames that came at once may be missing in a gap that lasts for no time.
+    return f"{length:.3f} s of {cause}" if length >= 0.001 else f"less than 1 ms of {cause}"
 
 
 def _balance_reasons(facts: Facts) -> list[str]:

@@ -58,6 +58,11 @@ def test_nothing_wrong_is_available() -> None:
         ({"covered_seconds": 994.9}, Verdict.DEGRADED, "99.490 %"),
         ({"covered_seconds": 900.0}, Verdict.DEGRADED, "low coverage: 90.000 %"),
         ({"gap_seconds_by_cause": {"session_lost": 0.5}}, Verdict.DEGRADED, "0.500 s of session"),
+        (
+            {"gap_seconds_by_cause": {"quarantined": 1e-6}},
+            Verdict.DEGRADED,
+            "less than 1 ms of quar",
+        ),
         ({"gap_seconds_by_cause": {"not_assigned": 0.5}}, Verdict.AVAILABLE, None),
         ({"gap_seconds_by_cause": {"maintenance": 3.0}}, Verdict.AVAILABLE, None),
         ({"crossed_seconds": 1.01}, Verdict.DEGRADED, "crossed book: 1.010 s"),
