@@ -13,6 +13,7 @@ from pathlib import Path
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.streamer.journal import Journal
 from ib_platform.streamer.kept import KEPT_FOLDER
+from ib_platform.streamer.records import Record, event_of
 from ib_platform.streamer.segments import list_segments, read_header, read_records, size_of
 from ib_platform.streamer.spool import Spool
 from ib_platform.streamer.stamps import STEP, Doubt, Moment, look_at, record_doubt
@@ -47,7 +48,8 @@ def say_step_between_runs(spool: Spool, journal: Journal) -> None:
 
 
 def last_moments(folder: Path, paper_user: str, own_run: str) -> list[LastMoment]:
-    """Of every earlier run of which a segment is left, kept ones included. Raises SpoolError."""
+    """Of every earlier run of which a segment is left, kept ones included; a drain is no run of a
+    streamer. Raises SpoolError."""
     kept = folder / KEPT_FOLDER
     segments = [*(list_segments(kept) if kept.is_dir() else []), *list_segments(folder)]
     moments = []
@@ -56,13 +58,18 @@ def last_moments(folder: Path, paper_user: str, own_run: str) -> list[LastMoment
         if found is None:
             continue
         header, begin = found
-        last = None
+        last, drains = None, False
         for records in read_records(segment.path, begin, size_of(segment.path), paper_user):
-            last = records[-1]
-        if last is not None:
+            last, drains = records[-1], drains or any(map(_begins_a_drain, records))
+        if last is not None and not drains:
             at = Moment(last.received_ns, last.monotonic_ns)
             moments.append(LastMoment(segment.run_id, at, header.boot_id))
     return moments
+
+
+def _begins_a_drain(record: Record) -> bool:
+    event = event_of(record)
+    return event is not None and event.detail.get("drain") is True
 
 
 def newest(moments: list[LastMoment], boot_id: str | None) -> LastMoment | None:

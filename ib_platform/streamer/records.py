@@ -113,6 +113,16 @@ decode_event = msgspec.json.Decoder(StreamEvent).decode
 """Payload -> StreamEvent; raises msgspec.DecodeError (ValidationError included)."""
 
 
+def event_of(record: Record) -> StreamEvent | None:
+    """The event of the record; None for a frame, and for what cannot be understood."""
+    if record.kind is not RecordKind.EVENT:
+        return None
+    try:
+        return decode_event(record.payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
 def encode_segment_header(header: SegmentHeader) -> bytes:
     """First bytes of a segment file."""
     body = msgspec.json.encode(header)

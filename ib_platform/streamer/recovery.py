@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.batches import Recovery
-from ib_platform.streamer.records import Record, RecordKind, decode_event
+from ib_platform.streamer.records import Record, event_of
 from ib_platform.streamer.segments import list_segments, list_torn, read_records, size_of
 
 
@@ -39,10 +37,9 @@ def _records(folder: Path, paper_user: str, run_id: str) -> Iterator[Record]:
 
 
 def _recovers(record: Record, run_id: str) -> bool:
-    if record.kind is not RecordKind.EVENT:
-        return False
-    try:
-        event = decode_event(record.payload)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
-    return event.kind is StreamEventKind.RUN_RECOVERED and event.detail.get("run_id") == run_id
+    event = event_of(record)
+    return (
+        event is not None
+        and event.kind is StreamEventKind.RUN_RECOVERED
+        and event.detail.get("run_id") == run_id
+    )

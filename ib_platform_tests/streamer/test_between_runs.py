@@ -139,6 +139,20 @@ def test_a_run_tells_of_the_step_before_it(tmp_path: Path, is_kept: bool) -> Non
     assert round(end.timestamp()) == last // SECOND + 5
 
 
+def test_a_drain_in_between_is_no_run(tmp_path: Path) -> None:
+    """Set back before the drain, the clock would seem to be right since."""
+    at = _Set()
+    first = _spool(tmp_path, "alpha-1", at.clocks())
+    first.append_frame(at.wall, at.monotonic, 1, b"frame")
+    first.close()
+    at.wall, at.monotonic = at.wall - 60 * SECOND, at.monotonic + SECOND
+    drain = _spool(tmp_path, "alpha-2", at.clocks())
+    drain.append_event(StreamEventKind.RUN_STARTED, detail={"drain": True})
+    drain.close()
+    (moment,) = last_moments(drain.folder, "alpha", "alpha-3")
+    assert moment.run_id == "alpha-1"
+
+
 def test_the_first_run_of_all_and_a_clock_left_alone_have_nothing_to_tell(tmp_path: Path) -> None:
     at = _Set()
     for number in range(2):
