@@ -44,6 +44,7 @@ class BatchLoading:
         self._may_go_on = may_go_on
         self._backlog: Backlog | None = None
         self._refused_in_a_row = 0
+        self._seen = 0, 0
         self.recovered: Counter[str] = Counter()
         self.refused = 0
         self.oldest_ns: int | None = None
@@ -67,16 +68,29 @@ class BatchLoading:
         return {} if decoder is None else dict(decoder.undecodable)
 
     def pending_bytes(self) -> int:
-        """Bytes of the spool that are not loaded."""
-        backlog = self._backlog
-        return 0 if backlog is None else backlog.pending_bytes()
+        """Bytes of the spool that are not loaded: of the last look, and what was written since.
+        Only the loader looks: on a folder of thousands of segments that takes time."""
+        pending, written = self._seen
+        return 0 if self._backlog is None else pending + self._spool.bytes_written - written
 
     def step(self) -> LoadingBatch | None:
         """Load one batch; None when there was nothing to load, or the deadline is over."""
-        if self._backlog is None:
-            self._backlog = Backlog(self._spool)
+        if (backlog := self._backlog) is None:
+            backlog = Backlog(self._spool)
+            self._look(backlog)
+            self._backlog = backlog
+        try:
+            return self._load_next(backlog)
+        finally:
+            self._look(backlog)
+
+    def _look(self, backlog: Backlog) -> None:
+        written = self._spool.bytes_written
+        self._seen = backlog.pending_bytes(), written
+
+    def _load_next(self, backlog: Backlog) -> LoadingBatch | None:
         now = self._clock()
-        loading = self._backlog.next_batch(self._load_rows)
+        loading = backlog.next_batch(self._load_rows)
         if loading is None:
             self.oldest_ns, self.caught_up_ns = None, now
             return None
@@ -99,10 +113,10 @@ class BatchLoading:
         if not self._may_go_on():
             return None
         if refusals:
-            self._set_aside(self._backlog, loading, refusals)
+            self._set_aside(backlog, loading, refusals)
         else:
             self._refused_in_a_row = 0
-            self._backlog.complete(loading)
+            backlog.complete(loading)
         if loading.batch.end.run_id != self._spool.run_id:
             self.recovered[loading.batch.end.run_id] += loading.frames
         return loading

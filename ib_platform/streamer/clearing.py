@@ -12,26 +12,23 @@ from ib_platform.streamer.segments import (
     SegmentFile,
     list_segments,
     list_torn,
-    size_of,
+    segment_sizes,
     sync_folder,
 )
 from ib_platform.streamer.spool import Spool
 
 
 def pending_bytes(folder: Path, manifest: Manifest, tail: Position) -> int:
-    """Bytes between what the manifest says is acknowledged and the writer's ``tail``. Raises
-    SpoolError."""
-    pending = 0
-    for segment in list_segments(folder):
-        if segment.run_id in manifest.finished:
+    """Bytes between what the manifest says is acknowledged and the writer's ``tail``. After a long
+    outage of ClickHouse the folder has thousands of segments. Raises SpoolError."""
+    pending, at = 0, manifest.position
+    for run_id, number, size in segment_sizes(folder):
+        if run_id in manifest.finished:
             continue
-        live = (segment.run_id, segment.number) == (tail.run_id, tail.segment)
-        end = tail.offset if live else size_of(segment.path)
+        end = tail.offset if (run_id, number) == (tail.run_id, tail.segment) else size
         done = 0
-        if manifest.position is not None and manifest.position.run_id == segment.run_id:
-            at = manifest.position
-            done = end if segment.number < at.segment else 0
-            done = at.offset if segment.number == at.segment else done
+        if at is not None and at.run_id == run_id:
+            done = at.offset if number == at.segment else end * (number < at.segment)
         pending += max(0, end - done)
     return pending
 

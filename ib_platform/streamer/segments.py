@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,19 @@ def _listed(folder: Path, suffix: str) -> list[SegmentFile]:
         for match in matches
         if match is not None and match[3] == suffix
     )
+
+
+def segment_sizes(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Run, number and bytes of all segments of the folder, in any order. Raises SpoolError."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                match = _NAME.fullmatch(entry.name)
+                if match is not None and match[3] == "spool":
+                    with suppress(FileNotFoundError):
+                        yield match[1], int(match[2]), entry.stat().st_size
+    except OSError as error:
+        raise SpoolError(f"{folder}: the spool folder cannot be listed ({error})") from error
 
 
 def size_of(path: Path) -> int:

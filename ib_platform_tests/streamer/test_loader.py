@@ -221,6 +221,10 @@ def test_stop_ends_in_time_and_the_next_run_goes_on(tmp_path: Path, warehouse: C
     loader = loader_of(first, away)
     loader.start()
     wait_until(lambda: loader.health().state == "retrying", "an error in health")
+    waiting, written = loader.health().pending_bytes, first.bytes_written
+    append(first, [b"three"])
+    # Nobody has looked at the folder since: the loader is busy with its first batch.
+    assert loader.health().pending_bytes - waiting == first.bytes_written - written > 5
     assert not loader.stop(0.3)
     assert loader.progress.stored == 0
     first.close()
@@ -229,7 +233,7 @@ def test_stop_ends_in_time_and_the_next_run_goes_on(tmp_path: Path, warehouse: C
     second = open_spool(tmp_path)
     assert loader_of(second, warehouse).drain()
     second.close()
-    assert stored_seqs(warehouse, first.run_id) == [0, 1]
+    assert stored_seqs(warehouse, first.run_id) == [0, 1, 2]
 
 
 def test_drain_gives_up_at_its_deadline(tmp_path: Path, warehouse: ClickHouse) -> None:
