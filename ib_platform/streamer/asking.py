@@ -1,10 +1,12 @@
-"""Which rows does ClickHouse lack? Asked where a token cannot tell, so that nothing comes twice."""
+"""What does ClickHouse lack, or have? Asked where a token cannot tell, so that nothing comes twice,
+and where the spool was damaged."""
 
 from __future__ import annotations
 
 from ib_platform.config import ClickHouse
 from ib_platform.streamer.arrow import COLUMNS
 from ib_platform.streamer.decode import STREAM_EVENTS, Row
+from ib_platform.streamer.records import Record, RecordKind
 from ib_platform.warehouse.connect import Client, warehouse_errors
 
 
@@ -32,3 +34,20 @@ def missing_rows(client: Client, settings: ClickHouse, table: str, rows: list[Ro
         ).result_rows
     there = {value for (value,) in found}
     return [row for row in rows if row[number] not in there]
+
+
+def stored_frames(client: Client, settings: ClickHouse, run_id: str, from_seq: int) -> list[Record]:
+    """Frames of the run from a number on, each once, in order, as they stood in the spool.
+
+    Raises:
+        WarehouseError: no answer, or a refusal.
+    """
+    with warehouse_errors(settings, "look for frames of a damaged batch"):
+        found = client.query(
+            "SELECT toUnixTimestamp64Nano(received_at), monotonic_ns, seq, connection, payload "
+            "FROM frames WHERE run_id = {run:String} AND seq >= {from_seq:UInt64} "
+            "ORDER BY seq LIMIT 1 BY seq",
+            {"run": run_id, "from_seq": from_seq},
+            column_formats={"payload": "bytes"},
+        ).result_rows
+    return [Record(RecordKind.FRAME, *row) for row in found]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -25,6 +25,7 @@ from ib_platform.streamer.batches import (
 )
 from ib_platform.streamer.clearing import Clearing, pending_bytes
 from ib_platform.streamer.decode import LADDER_FRAMES, RunDecoder
+from ib_platform.streamer.in_flight import damages, is_whole, with_stored
 from ib_platform.streamer.loading_batch import LoadingBatch, decode_batch
 from ib_platform.streamer.quarantine import (
     Refusal,
@@ -46,6 +47,8 @@ from ib_platform.streamer.segments import (
 from ib_platform.streamer.spool import Spool
 
 logger = logging.getLogger(__name__)
+Stored = Callable[[str, int], Sequence[Record] | None]
+"""Frames of a run from a number on that ClickHouse has, in order; None: no answer."""
 
 
 class Backlog:
@@ -60,18 +63,28 @@ class Backlog:
         self._said_damaged: Position | None = None
         self._delete_finished()
 
-    def next_batch(self, max_records: int) -> LoadingBatch | None:
-        """The batch to send now, its manifest persisted; None when everything is loaded.
+    def next_batch(self, max_records: int, stored: Stored) -> LoadingBatch | None:
+        """The batch to send now, its manifest persisted; None when everything is loaded, or when
+        ``stored`` gave no answer.
 
-        After a restart this is first the batch that was in flight, rebuilt from the spool.
+        After a restart this is first the batch that was in flight, rebuilt from the spool and,
+        where that was damaged, from what ClickHouse has: ``stored`` is asked then.
 
         Raises:
             SpoolError: the spool cannot be read or the manifest not be written.
         """
-        if self.manifest.batch is not None:
-            rebuilt = self._rebuild(self.manifest.batch)
-            if rebuilt is not None:
+        if (batch := self.manifest.batch) is not None:
+            begin, left = self._position(), self._left_of(batch)
+            rebuilt = self._rebuilt(begin, left)
+            if rebuilt is not None and is_whole(batch, rebuilt.batch):
                 return rebuilt
+            there = stored(begin.run_id, self._decoder().next_seq)
+            if there is None:
+                return None
+            healed = self._healed(batch, left, there)
+            if healed is not None:
+                return healed
+            self._save(replace(self.manifest, batch=None))
         while True:
             position = self._position()
             tail = self._spool.tail
@@ -161,26 +174,32 @@ class Backlog:
         self._save(replace(self.manifest, batch=loading.batch))
         return loading
 
-    def _rebuild(self, batch: Batch) -> LoadingBatch | None:
-        """The batch that was in flight. What damage has left of it, where somebody has cut or
-        changed the segment since; None where that is nothing."""
+    def _left_of(self, batch: Batch) -> Position:
+        """Until where the batch's records can still be read: somebody may have cut the segment."""
         begin, end = self._position(), batch.end
         path = segment_file(self._folder, end.run_id, end.segment).path
-        left = replace(end, offset=max(begin.offset, min(end.offset, size_of(path))))
+        return replace(end, offset=max(begin.offset, min(end.offset, size_of(path))))
+
+    def _rebuilt(self, begin: Position, left: Position) -> LoadingBatch | None:
         records = self._records(begin, left)
-        if records:
-            loading = decode_batch(self._decoder(), begin, left, records, len(records))
-            rows = {part.token: part.rows for part in batch.parts}
-            if left == end and all(
-                rows.get(p.token, p.rows) == p.rows for p in loading.batch.parts
-            ):
-                return loading
+        if not records:
+            return None
+        return decode_batch(self._decoder(), begin, left, records, len(records))
+
+    def _healed(
+        self, batch: Batch, left: Position, stored: Sequence[Record]
+    ) -> LoadingBatch | None:
+        """The batch, whatever the spool and ClickHouse have of it together; None for nothing."""
+        begin, decoder = self._position(), self._decoder()
+        records = with_stored(self._records(begin, left), stored)
         if self._said_damaged != begin:
-            self._report_damage(begin, {"in_flight_bytes": end.offset - left.offset})
-        if records:
-            return dataclasses.replace(loading, was_damaged=True)
-        self._save(replace(self.manifest, batch=None))
-        return None
+            cut = batch.end.offset - left.offset
+            for detail in damages(decoder.next_seq, batch, records, cut):
+                self._report_damage(begin, detail)
+        if not records:
+            return None
+        healed = decode_batch(decoder, begin, left, records, len(records))
+        return dataclasses.replace(healed, was_damaged=True)
 
     def _records(self, begin: Position, end: Position) -> list[Record]:
         path = segment_file(self._folder, end.run_id, end.segment).path

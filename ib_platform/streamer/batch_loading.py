@@ -12,6 +12,7 @@ from ib_platform.streamer.batches import Part
 from ib_platform.streamer.decode import FRAMES, Row, RunDecoder
 from ib_platform.streamer.loading_batch import LoadingBatch
 from ib_platform.streamer.quarantine import Refusal, folder_of, remedy
+from ib_platform.streamer.records import Record
 from ib_platform.streamer.sender import Sender, Sent
 from ib_platform.streamer.spool import Spool
 
@@ -90,7 +91,7 @@ class BatchLoading:
 
     def _load_next(self, backlog: Backlog) -> LoadingBatch | None:
         now = self._clock()
-        loading = backlog.next_batch(self._load_rows)
+        loading = backlog.next_batch(self._load_rows, self._stored_frames)
         if loading is None:
             self.oldest_ns, self.caught_up_ns = None, now
             return None
@@ -120,6 +121,9 @@ class BatchLoading:
         if loading.batch.end.run_id != self._spool.run_id:
             self.recovered[loading.batch.end.run_id] += loading.frames
         return loading
+
+    def _stored_frames(self, run_id: str, from_seq: int) -> list[Record] | None:
+        return self._sender.stored_frames(run_id, from_seq, self._may_go_on)
 
     def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
         # Where everything is refused, it is not the content: then waiting loses nothing.

@@ -38,9 +38,9 @@ FRAMES = "frames"
 LADDER_FRAMES = "ladder_frames"
 QUOTE_FRAMES = "quote_frames"
 STREAM_EVENTS = "stream_events"
-TABLES = (LADDER_FRAMES, QUOTE_FRAMES, FRAMES, STREAM_EVENTS)
-"""In the order in which a batch is sent: what is in ``frames`` has its decoded row already, even
-where a disk loses the batch between two inserts."""
+TABLES = (FRAMES, LADDER_FRAMES, QUOTE_FRAMES, STREAM_EVENTS)
+"""In the order in which a batch is sent. Frames are first: from them all rows can be made again,
+even where a disk loses the batch between two inserts."""
 UNREADABLE_EVENT = "unreadable"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_MINUTE = 60 * 10**9

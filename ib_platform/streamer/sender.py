@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -18,11 +18,12 @@ from urllib3.exceptions import HTTPError
 
 from ib_platform import config
 from ib_platform.errors import WarehouseError
-from ib_platform.streamer.asking import missing_rows
+from ib_platform.streamer.asking import missing_rows, stored_frames
 from ib_platform.streamer.batches import Part
 from ib_platform.streamer.decode import Row
 from ib_platform.streamer.insert_observer import InsertObserver
 from ib_platform.streamer.quarantine import Refusal
+from ib_platform.streamer.records import Record
 from ib_platform.warehouse.connect import (
     connect,
     error_code,
@@ -54,6 +55,9 @@ def retry_delay(attempt: int, rng: random.Random) -> float:
     """
     longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30))
     return longest * rng.uniform(0.5, 1.0)
+
+
+_Answer = TypeVar("_Answer")
 
 
 class Sent(StrEnum):
@@ -106,7 +110,7 @@ class Sender:
             try:
                 self._insert(part, rows)
             except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
-                self._failed(part, error)
+                self._failed(f"{part.rows} rows of {part.table}", error)
                 refused = may_refuse and is_refusal(error)
                 refusals += refused
                 if refusals >= REFUSALS:
@@ -123,12 +127,33 @@ class Sender:
     def missing(self, part: Part, rows: list[Row], go_on: Callable[[], bool]) -> list[Row] | None:
         """The rows of ``part`` that ClickHouse has not; None when ``go_on`` said no before it
         answered. Errors are retried like those of ``send``."""
+        settings = self._settings
+        return self._ask(
+            f"{part.rows} rows of {part.table}",
+            lambda client: missing_rows(client, settings, part.table, rows),
+            go_on,
+        )
+
+    def stored_frames(
+        self, run_id: str, from_seq: int, go_on: Callable[[], bool]
+    ) -> list[Record] | None:
+        """Frames of the run from a number on that ClickHouse has; None and errors as above."""
+        settings = self._settings
+        return self._ask(
+            f"frames of {run_id}",
+            lambda client: stored_frames(client, settings, run_id, from_seq),
+            go_on,
+        )
+
+    def _ask(
+        self, what: str, question: Callable[[Client], _Answer], go_on: Callable[[], bool]
+    ) -> _Answer | None:
         attempt = 0
         while go_on():
             try:
-                return missing_rows(self._connected(), self._settings, part.table, rows)
+                return question(self._connected())
             except (WarehouseError, ClickHouseError, HTTPError, OSError) as error:
-                self._failed(part, error)
+                self._failed(what, error)
                 blocked = self.state == "blocked"
                 self._pause(BLOCKED_DELAY if blocked else retry_delay(attempt, self._rng))
                 attempt += 1
@@ -155,13 +180,13 @@ class Sender:
             self._client = connect(self._settings, role="loader", read_timeout=INSERT_TIMEOUT)
         return self._client
 
-    def _failed(self, part: Part, error: Exception) -> None:
+    def _failed(self, what: str, error: Exception) -> None:
         self.close()
         self._observer.failed(error_code(error))
         self.state = "retrying" if is_transient(error) else "blocked"
         message = str(error)[:_LONGEST_ERROR]
         # Not the text: it holds the query's id, a new one each time.
         if self._said != (said := kind_of_error(error)):
-            logger.warning("%s: %d rows of %s: %s", self.state, part.rows, part.table, message)
+            logger.warning("%s: %s: %s", self.state, what, message)
         self._said = said
         self.last_error = message
