@@ -21,6 +21,7 @@ from ib_platform.streamer.stamps import (
 )
 
 _LOOK = 0.05
+_NANOS = 1_000_000_000
 
 
 class ClockWatch:
@@ -30,11 +31,20 @@ class ClockWatch:
         self._journal = journal
         self._heartbeats = heartbeats
         self._clocks = clocks
+        self._known: Moment | None = None
         self._before: Moment | None = None
+
+    def since(self, at: Moment) -> None:
+        """The clock is known to be right at this moment; looks are not regular yet."""
+        self._known = at
 
     def begin(self) -> None:
         """From now on looks are regular."""
-        self._before = look_at(self._clocks)
+        at = look_at(self._clocks)
+        if (known := self._known) is not None:
+            # A start may take as long as it likes, no frame comes: only a step counts.
+            self._tell(known, at, (at.monotonic - known.monotonic) / _NANOS)
+        self._before = at
 
     def frame(self, at: Moment) -> None:
         """A frame is about to be recorded with these stamps; nothing before ``begin``."""
@@ -44,11 +54,14 @@ class ClockWatch:
     def look(self, at: Moment) -> None:
         """Record what this look tells, ``_LOOK`` seconds after the one before."""
         if self._before is not None:
-            for doubt in judge_look(self._before, at, _LOOK):
-                if doubt.kind is StreamEventKind.CLOCK_STEP:
-                    self._heartbeats.restart()
-                record_doubt(self._journal, doubt)
+            self._tell(self._before, at, _LOOK)
         self._before = at
+
+    def _tell(self, before: Moment, at: Moment, planned: float) -> None:
+        for doubt in judge_look(before, at, planned):
+            if doubt.kind is StreamEventKind.CLOCK_STEP:
+                self._heartbeats.restart()
+            record_doubt(self._journal, doubt)
 
 
 async def watch_clocks(watch: ClockWatch, clocks: Clocks) -> None:

@@ -65,10 +65,11 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         inserts = InsertMetrics(registry)
         loader = Loader(spool, config.clickhouse, config.limits, observer=inserts)
         streamer = Streamer(config, user, spool, loader, registry=registry)
+        # Before the run says that it has begun: from then on it counts as the last one.
+        streamer.state.clock_watch.since(say_step_between_runs(spool, streamer.state.journal))
         streamer.state.journal.event(
             StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
         )
-        say_step_between_runs(spool, streamer.state.journal)
         loader.start()
         try:
             asyncio.run(_serve(streamer))

@@ -76,12 +76,13 @@ class StreamEvent(msgspec.Struct, frozen=True):
 
 class SegmentHeader(msgspec.Struct, frozen=True):
     """Whose segment it is: written once, at the start of the file. ``boot_id``: the start of the
-    machine that monotonic stamps count from; None: not known, or written by an older version."""
+    machine that monotonic stamps count from. None: not known, or written by an older version."""
 
     paper_user: str
     run_id: str
     segment: int
     created_ns: int
+    created_monotonic_ns: int | None = None
     boot_id: str | None = None
 
 

@@ -277,7 +277,12 @@ class Spool:
     def _start_segment(self) -> SegmentWriter:
         number = self._tail.segment + 1
         header = SegmentHeader(
-            self.paper_user, self.run_id, number, self.clocks.wall(), self.boot_id
+            self.paper_user,
+            self.run_id,
+            number,
+            self.clocks.wall(),
+            self.clocks.monotonic(),
+            self.boot_id,
         )
         path = segment_file(self.folder, self.run_id, number).path
         writer = SegmentWriter(path, encode_segment_header(header), self.clocks.seconds())

@@ -230,3 +230,20 @@ def test_a_process_stopped_between_its_two_clocks_looks_again() -> None:
 
     moment = look_at(Clocks(wall, lambda: passed))
     assert moment.wall - WALL == moment.monotonic == 3 * SECOND
+
+
+def test_a_step_while_a_streamer_starts_is_told_and_its_long_start_is_no_stall(
+    spool: Spool, tmp_path: Path
+) -> None:
+    passed, ahead = 0, 0
+    watch = _watch(spool, Clocks(lambda: WALL + passed + ahead, lambda: passed))
+    watch.since(Moment(WALL, 0))
+    passed = 5 * SECOND
+    watch.begin()
+    assert events_of(make_config(tmp_path)) == []
+    watch.since(Moment(WALL + passed, passed))
+    passed, ahead = 9 * SECOND, -2 * SECOND
+    watch.begin()
+    (told,) = events_of(make_config(tmp_path))
+    assert (told.kind, told.detail["step_ms"]) == (StreamEventKind.CLOCK_STEP, -2000)
+    spool.close()
