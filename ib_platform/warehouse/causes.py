@@ -123,7 +123,7 @@ def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
     if not earlier:
         in_vain = any(run.first_at <= (hole.begin + hole.end) // 2 for run in own)
         return Cause.UNKNOWN if in_vain else Cause.NOT_ASSIGNED
-    newest = max(earlier, key=lambda run: (run.first_at, run.run_id))
+    newest = max(earlier, key=lambda run: run.place)
     if newest.last_at <= hole.begin:
         return _cause_after_run(newest, evidence)
     conids = evidence.conids()
@@ -142,8 +142,7 @@ def _cause_after_run(run: Run, evidence: Evidence) -> Cause:
     if run.stopped:
         return known_cause(run.stop_cause, Cause.NOT_ASSIGNED)
     replaced = any(
-        other.paper_user == run.paper_user and other.first_at > run.first_at
-        for other in evidence.runs
+        other.paper_user == run.paper_user and other.place > run.place for other in evidence.runs
     )
     return Cause.STREAMER_DIED if run.recovered or replaced else Cause.UNKNOWN
 

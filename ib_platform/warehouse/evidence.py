@@ -40,8 +40,9 @@ class Spell:
 class Run:
     """One streamer run, over all its dates. ``stopped``: it said goodbye (``run_stopped``).
 
-    ``first_at``, ``last_at``: of what is known of it. ``recovered``: a later run of the paper user
-    found its spool, so it died.
+    ``first_at``, ``last_at``: of the first and last that is known of it; the second may be the
+    smaller one, where the clock was set. ``recovered``: a later run of the paper user found its
+    spool, so it died. ``number``: its place among the runs of the paper user.
     """
 
     paper_user: str
@@ -51,6 +52,12 @@ class Run:
     stopped: bool = False
     stop_cause: str | None = None
     recovered: bool = False
+    number: int = 0
+
+    @property
+    def place(self) -> tuple[int, int, str]:
+        """Sorts the runs of one paper user in the order in which they ran."""
+        return self.number, self.first_at, self.run_id
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class StepBack:
-    """The wall clock was set back in a run, before its frame ``before_seq``, or before its first
-    frame since the run ``after_run`` ended. ``until``: what the clock would have shown, had it not
-    been set, when it was first seen to show ``since``."""
+    """The wall clock was set back in a run, or before it, and before its frame ``before_seq``.
+    ``until``: what the clock would have shown, had it not been set, when it was first seen to show
+    ``since``."""
 
     run_id: str
     before_seq: int
     until: int
     since: int
-    after_run: str | None = None
 
 
 @dataclass(frozen=True)

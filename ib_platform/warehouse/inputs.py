@@ -13,6 +13,7 @@ from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.event_details import detail_of, instant_of, span_of
 from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, StepBack
 from ib_platform.warehouse.losses import read_losses
+from ib_platform.warehouse.runs import frames_of_runs, run_of, told_runs
 from ib_platform.warehouse.spans import Span
 
 if TYPE_CHECKING:
@@ -64,26 +65,33 @@ class Surroundings:
 
     @property
     def newest(self) -> int | None:
-        """Instant of the newest frame of any run."""
-        return max((run.last_at for run in self.runs), default=None)
+        """Instant of the newest frame of all paper users: each one's last run tells."""
+        last = {run.paper_user: run.last_at for run in sorted(self.runs, key=lambda r: r.place)}
+        return max(last.values(), default=None)
 
     def mute_until(self, paper_user: str | None) -> int | None:
         """The last word of a run of ``paper_user`` that has no frame, None where there is none."""
         with_frames = {run.run_id for run in self.runs}
-        mute = [run for run in self.told if run.run_id not in with_frames]
-        return max((run.last_at for run in mute if run.paper_user == paper_user), default=None)
+        mute = [
+            run
+            for run in self.told
+            if run.run_id not in with_frames and run.paper_user == paper_user
+        ]
+        return max(mute, key=lambda run: run.place).last_at if mute else None
 
 
 def read_surroundings(build: Build, date_end: int) -> Surroundings:
     """Read them. ``date_end``: end of the trade date, in nanoseconds."""
     events = build.rows("events")
     rows = build.rows("runs")
-    totals = _totals(events)
+    totals = frames_of_runs(events)
     generations, calendars = _assignments(build, date_end)
-    runs = [_run(row, events) for row in rows]
+    runs = [run_of(row, events) for row in rows]
+    told = told_runs(runs, rows, events)
+    numbers = {run.run_id: run.number for run in told}
     return Surroundings(
-        runs=runs,
-        told=_told(runs, events),
+        runs=[replace(run, number=numbers.get(run.run_id, 0)) for run in runs],
+        told=told,
         pods=_pods(rows, totals, _lost_frames(events, build.trade_date)),
         causes=[
             NamedCause(row["at"], row["paper_user"], row["conid"], row["cause"])
@@ -119,53 +127,12 @@ def _steps_back(events: Sequence[dict[str, Any]]) -> list[StepBack]:
         detail, span = detail_of(event), span_of(event)
         before = instant_of(event, "before") or span.end
         after = instant_of(event, "after") or span.begin
-        by, after_run = detail.get("step_ms"), detail.get("after_run")
+        by = detail.get("step_ms")
         # Unknown where the machine was started in between: then as far as its clock is behind.
         until = after - by * 1_000_000 if isinstance(by, int) else before
         if until > after:
-            named = after_run if isinstance(after_run, str) else None
-            steps.append(StepBack(event["run_id"], event["after_seq"], until, after, named))
+            steps.append(StepBack(event["run_id"], event["after_seq"], until, after))
     return steps
-
-
-def _told(runs: Sequence[Run], events: Sequence[dict[str, Any]]) -> list[Run]:
-    """``runs`` and those that have events only, each from its first to its last sign of life. A
-    drain is a run that only loads: it is there in nobody's place."""
-    known = {run.run_id: run for run in runs}
-    drains = {event["run_id"] for event in events if detail_of(event).get("drain") is True}
-    for event in events:
-        run_id, at = event["run_id"], event["at"]
-        if run_id in drains:
-            continue
-        if (run := known.get(run_id)) is None:
-            row = {"paper_user": event["paper_user"], "run_id": run_id}
-            run = _run(row | {"first_at": at, "last_at": at}, events)
-        known[run_id] = replace(run, first_at=min(run.first_at, at), last_at=max(run.last_at, at))
-    return list(known.values())
-
-
-def _run(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> Run:
-    run = Run(row["paper_user"], row["run_id"], row["first_at"], row["last_at"])
-    for event in events:
-        if event["kind"] == StreamEventKind.RUN_STOPPED and event["run_id"] == run.run_id:
-            run = replace(run, stopped=True, stop_cause=event["cause"])
-        elif event["kind"] == StreamEventKind.RUN_RECOVERED:
-            recovered = run.recovered or detail_of(event).get("run_id") == run.run_id
-            run = replace(run, recovered=recovered)
-    return run
-
-
-def _totals(events: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Frames that a run received in all, where its end is known."""
-    totals: dict[str, int] = {}
-    for event in events:
-        if event["kind"] == StreamEventKind.RUN_STOPPED:
-            totals[event["run_id"]] = event["after_seq"]
-        elif event["kind"] == StreamEventKind.RUN_RECOVERED:
-            detail = detail_of(event)
-            if isinstance(detail.get("frames"), int) and isinstance(detail.get("run_id"), str):
-                totals.setdefault(detail["run_id"], detail["frames"])
-    return totals
 
 
 def _lost_frames(events: Sequence[dict[str, Any]], trade_date: date) -> dict[str, int]:

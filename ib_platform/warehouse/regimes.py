@@ -1,5 +1,7 @@
 """A wall clock that is set back shows the same times twice. Pure.
 
+Regimes are those of the paper user that was assigned last; what others recorded counts in each.
+
 Between two such steps it goes forward: a regime. What is expected, followed and missing is compared
 within each regime, since what was recorded in one pass of a time does not cover the other. A regime
 lasts until the clock before the step would have shown when the clock after it was first seen, so a
@@ -31,7 +33,7 @@ def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
     others = [spell for spell in evidence.spells if spell.paper_user != evidence.paper_user]
     parts: list[list[Spell]] = [[] for _ in range(len(steps) + 1)]
     for spell in evidence.spells:
-        if spell.paper_user == evidence.paper_user:
+        if spell.paper_user == evidence.paper_user and spell.run_id in order:
             for number, part in _parts(spell, steps, places):
                 parts[number].append(part)
     begins = [_ALWAYS.begin, *(step.since for step in steps)]
@@ -84,19 +86,5 @@ def _parts(spell: Spell, steps: Sequence[StepBack], places: _Places) -> list[tup
 
 
 def _order_of_runs(evidence: Evidence) -> list[str]:
-    """Runs of the paper user in the order in which they ran: by their first stamps, unless a run
-    itself says that it came after another."""
     own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
-    first_at = {run.run_id: run.first_at for run in own}
-    for spell in evidence.spells:
-        if spell.paper_user == evidence.paper_user:
-            first_at.setdefault(spell.run_id, spell.begin)
-    order = sorted(first_at, key=lambda run_id: (first_at[run_id], run_id))
-    for step in evidence.steps:
-        before = step.after_run
-        if step.run_id not in order or before not in order:
-            continue
-        if order.index(before) > order.index(step.run_id):
-            order.remove(step.run_id)
-            order.insert(order.index(before) + 1, step.run_id)
-    return order
+    return [run.run_id for run in sorted(own, key=lambda run: run.place)]

@@ -150,7 +150,7 @@ def data_known_until(
         return span.begin
     own = [run for run in around.runs if run.paper_user == evidence.paper_user]
     if own:
-        last = max(own, key=lambda run: (run.first_at, run.run_id))
+        last = max(own, key=lambda run: run.place)
         if not last.stopped and newest - last.last_at <= thresholds.tail_slack * SECOND:
             followed = [
                 spell.end

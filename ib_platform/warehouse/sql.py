@@ -40,6 +40,7 @@ _RULES = (
     ("ib_platform.warehouse", "evidence.py"),
     ("ib_platform.warehouse", "event_details.py"),
     ("ib_platform.warehouse", "regimes.py"),
+    ("ib_platform.warehouse", "runs.py"),
     ("ib_platform.warehouse", "inputs.py"),
     ("ib_platform.warehouse", "losses.py"),
     ("ib_platform.warehouse", "report.py"),

@@ -19,6 +19,7 @@ from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.evidence import Evidence, Loss, Run, Silence, Spell, StepBack
 from ib_platform.warehouse.gaps import find_gaps
 from ib_platform.warehouse.regimes import regimes
+from ib_platform.warehouse.runs import in_order
 from ib_platform.warehouse.spans import Span, to_ns
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
@@ -61,19 +62,19 @@ def test_without_a_step_there_is_one_regime() -> None:
 def test_between_two_runs() -> None:
     """Dead for 15, the clock set back by 35: nothing of it is seen at the two ends."""
     assert found(DIED, []) == []
-    step = StepBack("s", 0, until=115, since=80, after_run="r")
+    step = StepBack("s", 0, until=115, since=80)
     assert found(DIED, [step]) == [(100, 115, Cause.STREAMER_DIED)]
 
 
 def test_the_rest_of_a_hole_that_is_seen_in_part() -> None:
     spells = [DIED[0], spell(115, 200, "s", 1, (0, 9))]
-    step = StepBack("s", 0, until=145, since=105, after_run="r")
+    step = StepBack("s", 0, until=145, since=105)
     assert found(spells, [step]) == [(100, 145, Cause.STREAMER_DIED)]
 
 
 def test_a_regime_begins_with_the_reason_why_nothing_was_followed() -> None:
     spells = [DIED[0], spell(85, 200, "s", 1, (0, 9))]
-    step = StepBack("s", 0, until=100, since=80, after_run="r")
+    step = StepBack("s", 0, until=100, since=80)
     assert found(spells, [step]) == [(80, 85, Cause.STREAMER_DIED)]
 
 
@@ -123,21 +124,48 @@ def test_a_loss_lies_in_the_regimes_that_its_numbers_tell(
 
 
 def test_another_pod_has_what_was_missed() -> None:
-    step = StepBack("s", 0, until=115, since=80, after_run="r")
+    step = StepBack("s", 0, until=115, since=80)
     other = spell(95, 110, "b", 1, (0, 9), paper_user="beta", ended_by="disconnected")
     assert found([*DIED, other], [step]) == [(110, 115, Cause.DISCONNECTED)]
 
 
-def test_runs_are_in_the_order_that_they_say_themselves() -> None:
+@pytest.mark.parametrize(
+    ("said", "order"),
+    [
+        ([], "abc"),
+        ([("a", "c")], "bca"),
+        ([("a", "c"), ("b", "a")], "cab"),
+        ([("b", "a")], "abc"),
+        ([("x", "c"), ("b", "x")], "abc"),
+    ],
+)
+def test_runs_are_in_the_order_that_they_say_themselves(
+    said: list[tuple[str, str]], order: str
+) -> None:
+    runs = [Run("alpha", run_id, at, 99) for at, run_id in enumerate("abc")]
+    found = in_order(runs, said)
+    assert "".join(run.run_id for run in found) == order
+    assert [run.number for run in found] == [0, 1, 2]
+
+
+def test_what_contradicts_itself_has_some_order() -> None:
+    runs = [Run("alpha", run_id, at, 99) for at, run_id in enumerate("ab")]
+    assert len(in_order(runs, [("a", "b"), ("b", "a")])) == 2
+
+
+def test_regimes_follow_the_places_of_runs() -> None:
     """Set back so far that the later run has the earlier times."""
     spells = [spell(0, 40, "s", 1, (0, 9)), spell(50, 200, "r", 1, (0, 9))]
-    runs = [Run("alpha", "s", 0, 40), Run("alpha", "r", 50, 200, recovered=True)]
-    step = StepBack("s", 0, until=220, since=0, after_run="r")
+    runs = [
+        Run("alpha", "s", 0, 40, number=1),
+        Run("alpha", "r", 50, 200, recovered=True, number=0),
+    ]
+    step = StepBack("s", 0, until=220, since=0)
     told = Evidence("alpha", spells, [], runs, [], 1000, steps=[step])
     (before, _), (after, _) = regimes(told)
     assert (before.end, after.begin) == (220, 0)
     gaps = find_gaps([Span(50, 230)], told)
-    assert (200, 220) in [(gap.begin, gap.end) for gap in gaps]
+    assert (200, 220, Cause.STREAMER_DIED) in [(gap.begin, gap.end, gap.cause) for gap in gaps]
 
 
 @dataclass

@@ -5,7 +5,7 @@
 --          however late it came, since a spool may wait for days until it is loaded.
 -- Params:  read_from Date, read_to Date.
 SELECT
-    trade_date, toUnixTimestamp64Nano(at) AS at, paper_user, run_id, kind, cause, conid,
+    trade_date, toUnixTimestamp64Nano(at) AS at, paper_user, run_id, event_no, kind, cause, conid,
     after_seq, detail
 FROM stream_events FINAL
 WHERE trade_date BETWEEN {read_from:Date} AND {read_to:Date}

@@ -9,6 +9,7 @@ SELECT
     run_id,
     toUnixTimestamp64Nano(argMin(received_at, seq)) AS first_at,
     toUnixTimestamp64Nano(argMax(received_at, seq)) AS last_at,
+    max(seq) AS last_seq,
     countIf(trade_date = {trade_date:Date}) AS rows,
     uniqExactIf(seq, trade_date = {trade_date:Date}) AS stored,
     maxOrNullIf(seq, trade_date < {trade_date:Date}) AS highest_before,
