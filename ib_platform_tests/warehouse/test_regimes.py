@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ib_platform.config import ClickHouse
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.warehouse.compact import finalize
+from ib_platform.warehouse.compact import build_open_date, finalize
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.evidence import Evidence, Loss, Run, Silence, Spell, StepBack
 from ib_platform.warehouse.gaps import find_gaps
@@ -290,6 +290,70 @@ def test_numbers_that_damage_took_while_the_clock_was_set_back(
             "WHERE cause = 'spool_damaged' ORDER BY begin"
         ).result_rows
     assert [tuple(row) for row in gaps] == [(on - 10 * SECOND, on), (last, last + 10 * SECOND)]
+
+
+def _compacted(
+    warehouse: ClickHouse, tmp_path: Path, runs: list[Recorder], now: datetime = AFTER
+) -> list[tuple[int, int, str]]:
+    """Gaps of a contract that is assigned at noon, in seconds after noon, without the last one."""
+    config = make_config(tmp_path).model_copy(update={"clickhouse": warehouse})
+    build = finalize if now is AFTER else build_open_date
+    with closing(connect(warehouse)) as client:
+        assign(client, [(CL, "alpha", 1)], NOON, grace=0)
+        for run in runs:
+            run.insert(client)
+        build(client, config, DAY, now=now)
+        rows = client.query(
+            "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end), cause FROM gaps "
+            "ORDER BY begin"
+        ).result_rows
+    return [((b - NOON) // SECOND, (e - NOON) // SECOND, cause) for b, e, cause in rows]
+
+
+def _step(run: Recorder, before: int, after: int, **more: Any) -> None:
+    looks = {"before": _iso(NOON + before * SECOND), "after": _iso(NOON + after * SECOND)}
+    span = {"begin": looks["after"], "end": looks["before"]}
+    by = {"step_ms": (after - before) * 1000 - more.pop("passed_ms", 0)}
+    at = NOON + after * SECOND
+    run.event(at, StreamEventKind.CLOCK_STEP, "clock_step", **looks, **span, **by, **more)
+
+
+def test_a_step_in_a_run_turns_no_order_around(warehouse: ClickHouse, tmp_path: Path) -> None:
+    """Found by a reviewer: set back before the run that it follows, a run seemed to be the first,
+    and the other one its successor."""
+    first, second = Recorder("alpha-1"), Recorder("alpha-2")
+    _ladders(first, NOON + 20 * SECOND, NOON + 101 * SECOND)
+    second.event(NOON + 109 * SECOND, StreamEventKind.RUN_STARTED)
+    recovered = {"run_id": "alpha-1", "frames": 81}
+    at = NOON + 109 * SECOND
+    second.event(at, StreamEventKind.RUN_RECOVERED, "streamer_died", **recovered)
+    _ladders(second, NOON + 110 * SECOND, NOON + 200 * SECOND)
+    _step(second, 200, 10)
+    _ladders(second, NOON + 10 * SECOND, NOON + 41 * SECOND)
+    second.event(NOON + 41 * SECOND, StreamEventKind.DISCONNECTED, "disconnected")
+    second.event(NOON + 69 * SECOND, StreamEventKind.SUBSCRIBE_REQUESTED, conid=1)
+    _ladders(second, NOON + 70 * SECOND, NOON + 400 * SECOND)
+    *gaps, last = _compacted(warehouse, tmp_path, [first, second])
+    assert gaps == [
+        (0, 20, "not_assigned"),
+        (40, 70, "disconnected"),
+        (100, 110, "streamer_died"),
+    ]
+    assert (last[0], last[2]) == (399, "unknown")
+
+
+def test_an_open_date_is_known_until_the_last_run(warehouse: ClickHouse, tmp_path: Path) -> None:
+    """Found by a reviewer: set back, a streamer that works seemed to be silent until the time at
+    which its predecessor had died."""
+    first, second = Recorder("alpha-1"), Recorder("alpha-2")
+    _ladders(first, NOON, NOON + 700 * SECOND)
+    _step(second, 699, 104, after_run="alpha-1", passed_ms=5000)
+    second.event(NOON + 104 * SECOND, StreamEventKind.RUN_STARTED)
+    _ladders(second, NOON + 106 * SECOND, NOON + 170 * SECOND)
+    now = datetime.fromtimestamp(NOON / SECOND + 170, UTC)
+    assert _compacted(warehouse, tmp_path, [first, second], now) == [
+        (104, 106, "streamer_died"),
+    ]
 
 
 def _iso(at: int) -> str:
