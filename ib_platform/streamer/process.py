@@ -66,10 +66,12 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         loader = Loader(spool, config.clickhouse, config.limits, observer=inserts)
         streamer = Streamer(config, user, spool, loader, registry=registry)
         # Before the run says that it has begun: from then on it counts as the last one.
-        streamer.state.clock_watch.since(say_step_between_runs(spool, streamer.state.journal))
-        streamer.state.journal.event(
-            StreamEventKind.RUN_STARTED, detail={"pid": os.getpid(), "version": __version__}
-        )
+        now = say_step_between_runs(spool, streamer.state.journal)
+        streamer.state.clock_watch.since(now)
+        # Boot and monotonic clock: in which order runs ran, whatever the wall clock was set to.
+        clock = {"boot_id": spool.boot_id, "monotonic_ns": now.monotonic}
+        started = {"pid": os.getpid(), "version": __version__, **clock}
+        streamer.state.journal.event(StreamEventKind.RUN_STARTED, detail=started)
         loader.start()
         try:
             asyncio.run(_serve(streamer))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.warehouse.event_details import detail_of, instant_of, span_of
+from ib_platform.warehouse.event_details import detail_of, span_of
 from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, StepBack
 from ib_platform.warehouse.losses import read_losses
 from ib_platform.warehouse.runs import frames_of_runs, run_of, told_runs
 from ib_platform.warehouse.spans import Span
+from ib_platform.warehouse.steps import read_steps_back
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -106,7 +107,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
             for run_id in (row["run_id"], detail_of(row).get("after_run"))
             if isinstance(run_id, str)
         ],
-        steps=_steps_back(events),
+        steps=read_steps_back(build, rows, events),
         generations=generations,
         calendars=calendars,
         conids=_conids(build, date_end),
@@ -117,22 +118,6 @@ def read_spells(build: Build) -> list[Spell]:
     """Spells of this build with the numbers of their ladder frames."""
     rows = build.rows("numbered_spells", spells=build.stages["spells"])
     return [Spell(**row) for row in rows]
-
-
-def _steps_back(events: Sequence[dict[str, Any]]) -> list[StepBack]:
-    steps = []
-    for event in events:
-        if event["kind"] != StreamEventKind.CLOCK_STEP:
-            continue
-        detail, span = detail_of(event), span_of(event)
-        before = instant_of(event, "before") or span.end
-        after = instant_of(event, "after") or span.begin
-        by = detail.get("step_ms")
-        # Unknown where the machine was started in between: then as far as its clock is behind.
-        until = after - by * 1_000_000 if isinstance(by, int) else before
-        if until > after:
-            steps.append(StepBack(event["run_id"], event["after_seq"], until, after))
-    return steps
 
 
 def _lost_frames(events: Sequence[dict[str, Any]], trade_date: date) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from ib_platform.states import StreamEventKind
@@ -65,7 +66,8 @@ def told_runs(
 def _in_order(runs: Iterable[Run], events: Sequence[dict[str, Any]]) -> list[Run]:
     """The runs with their places among those of their paper user."""
     named = {StreamEventKind.CLOCK_STEP: "after_run", StreamEventKind.RUN_RECOVERED: "run_id"}
-    said = [
+    said = _by_monotonic_clock(events)
+    said += [
         (event["run_id"], str(detail_of(event).get(named[event["kind"]])))
         for event in events
         if event["kind"] in named
@@ -74,6 +76,23 @@ def _in_order(runs: Iterable[Run], events: Sequence[dict[str, Any]]) -> list[Run
     for run in runs:
         users.setdefault(run.paper_user, []).append(run)
     return [run for own in users.values() for run in in_order(own, said)]
+
+
+def _by_monotonic_clock(events: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Pairs (later, earlier) of runs of one start of the machine that follow each other."""
+    boots: dict[str, list[tuple[int, str]]] = {}
+    for event in events:
+        detail = detail_of(event) if event["kind"] == StreamEventKind.RUN_STARTED else {}
+        boot, monotonic = detail.get("boot_id"), detail.get("monotonic_ns")
+        if isinstance(boot, str) and isinstance(monotonic, int):
+            boots.setdefault(f"{event['paper_user']} {boot}", []).append(
+                (monotonic, event["run_id"])
+            )
+    return [
+        (later, earlier)
+        for runs in boots.values()
+        for (_, earlier), (_, later) in pairwise(sorted(runs))
+    ]
 
 
 def in_order(runs: Iterable[Run], said: Sequence[tuple[str, str]]) -> list[Run]:

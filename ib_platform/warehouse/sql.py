@@ -32,6 +32,9 @@ BUILD_QUERIES = (
     "seconds",
     "longer",
     "bars",
+    "numbered_spells",
+    "holes",
+    "steps",
 )
 """Queries that decide what derived rows say; all others may change freely."""
 _RULES = (
@@ -47,6 +50,7 @@ _RULES = (
     ("ib_platform.warehouse", "suspects.py"),
     ("ib_platform.warehouse", "quality.py"),
     ("ib_platform.warehouse", "spans.py"),
+    ("ib_platform.warehouse", "steps.py"),
     ("ib_platform.marketdata", "calendar.py"),
 )
 

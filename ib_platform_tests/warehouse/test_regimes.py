@@ -313,9 +313,10 @@ def _compacted(
 def _step(run: Recorder, before: int, after: int, **more: Any) -> None:
     looks = {"before": _iso(NOON + before * SECOND), "after": _iso(NOON + after * SECOND)}
     span = {"begin": looks["after"], "end": looks["before"]}
-    by = {"step_ms": (after - before) * 1000 - more.pop("passed_ms", 0)}
-    at = NOON + after * SECOND
-    run.event(at, StreamEventKind.CLOCK_STEP, "clock_step", **looks, **span, **by, **more)
+    step_ms = (after - before) * 1000 - more.pop("passed_ms", 0)
+    told = {"step_ms": step_ms, **looks, **span, **more}
+    run.set_by += step_ms * 1_000_000
+    run.event(NOON + after * SECOND, StreamEventKind.CLOCK_STEP, "clock_step", **told)
 
 
 def test_a_step_in_a_run_turns_no_order_around(warehouse: ClickHouse, tmp_path: Path) -> None:
@@ -340,6 +341,37 @@ def test_a_step_in_a_run_turns_no_order_around(warehouse: ClickHouse, tmp_path: 
         (100, 110, "streamer_died"),
     ]
     assert (last[0], last[2]) == (399, "unknown")
+
+
+def test_what_frames_show_needs_no_event(warehouse: ClickHouse, tmp_path: Path) -> None:
+    """Found by the chaos test: the event of the step was lost with a piece of the spool."""
+    run = Recorder("alpha-1")
+    _ladders(run, NOON, NOON + 101 * SECOND)
+    run.event(NOON + 101 * SECOND, StreamEventKind.DISCONNECTED, "disconnected")
+    run.set_by = -40 * SECOND
+    run.event(NOON + 89 * SECOND, StreamEventKind.SUBSCRIBE_REQUESTED, conid=1)
+    _ladders(run, NOON + 90 * SECOND, NOON + 300 * SECOND)
+    run.event(NOON + 300 * SECOND, StreamEventKind.RUN_STOPPED)
+    # 30 s were missed; the next frame came when the clock had shown 130.
+    assert _compacted(warehouse, tmp_path, [run])[:-1] == [(100, 130, "disconnected")]
+
+
+def test_runs_are_in_the_order_of_the_clock_that_nobody_sets(
+    warehouse: ClickHouse, tmp_path: Path
+) -> None:
+    """The second run begins at the time of the first one; a hole follows in which nobody ran."""
+    boot = {"boot_id": "one"}
+    first, second = Recorder("alpha-2"), Recorder("alpha-1")
+    first.event(NOON + 4 * SECOND, StreamEventKind.RUN_STARTED, monotonic_ns=10, **boot)
+    _ladders(first, NOON + 5 * SECOND, NOON + 60 * SECOND)
+    _step(second, 59, 3, passed_ms=4000)
+    second.event(NOON + 3 * SECOND, StreamEventKind.RUN_STARTED, monotonic_ns=20, **boot)
+    _ladders(second, NOON + 3 * SECOND, NOON + 300 * SECOND)
+    second.event(NOON + 300 * SECOND, StreamEventKind.RUN_STOPPED)
+    assert _compacted(warehouse, tmp_path, [first, second])[:-1] == [
+        (0, 5, "not_assigned"),
+        (59, 63, "streamer_died"),
+    ]
 
 
 def test_an_open_date_is_known_until_the_last_run(warehouse: ClickHouse, tmp_path: Path) -> None:

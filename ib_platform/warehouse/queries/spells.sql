@@ -16,6 +16,7 @@ WITH
             conid, paper_user, run_id, epoch,
             argMin(received_at, seq) AS first_at,
             argMax(received_at, seq) AS last_at,
+            min(seq) AS first_seq,
             max(seq) AS last_seq
         FROM ladder_frames
         WHERE window > 0 AND trade_date BETWEEN {read_from:Date} AND {trade_date:Date}
@@ -28,7 +29,11 @@ WITH
             leadInFrame(toNullable(first_at)) OVER (
                 PARTITION BY conid, run_id ORDER BY epoch
                 ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
-            ) AS next_at
+            ) AS next_at,
+            leadInFrame(toNullable(first_seq)) OVER (
+                PARTITION BY conid, run_id ORDER BY epoch
+                ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
+            ) AS next_seq
         FROM epochs
     ),
     runs AS
@@ -72,7 +77,7 @@ WITH
     (
         SELECT
             conid AS ended_conid, run_id AS ended_run, epoch AS ended_epoch,
-            argMin((at, kind, cause), event_no) AS ending
+            argMin((at, kind, cause, after_seq), event_no) AS ending
         FROM followed
         INNER JOIN endings ON run_id = event_run
         WHERE after_seq > last_seq AND (kind != 'unsubscribed' OR event_conid = conid)
@@ -84,8 +89,9 @@ WITH
             conid, paper_user, run_id, epoch, first_at, last_at, next_at,
             greatest(ifNull(run_last_at, last_at), last_at) AS alive_until,
             if(ended_run = '', NULL, ending.1) AS event_at,
+            -- By numbers: the clock may have been set in between.
             multiIf(
-                event_at IS NOT NULL AND event_at <= ifNull(next_at, event_at), ending.2,
+                event_at IS NOT NULL AND ending.4 <= ifNull(next_seq, ending.4), ending.2,
                 next_at IS NOT NULL, 'next_epoch',
                 'run_end'
             ) AS ended_by,
