@@ -33,6 +33,7 @@ from ib_platform_tests.faults.chaos.honest import (
     honest_evidence,
     row_of,
     second_websocket,
+    step_event,
 )
 from ib_platform_tests.faults.chaos.judge import judge
 from ib_platform_tests.faults.chaos.schedule import Kind
@@ -242,8 +243,7 @@ def test_a_step_of_the_clock_has_to_be_told() -> None:
         faults=[*honest.faults, Injected(Kind.CLOCK_STEP, 50 * EVERY, 50 * EVERY)],
     )
     assert "the clock was stepped by 20.000 s before frame 50" in first_violation(world)
-    span = {"begin": "2027-01-15T08:00:04.9+00:00", "end": "2027-01-15T08:00:25.1+00:00"}
-    told = Event(FIRST, "clock_step", "clock_step", WALL + off, span)
+    told = step_event(FIRST, rows[49].received, rows[50].received, off)
     assert judge(replace(world, events=[told, *world.events])).violations == []
 
 
@@ -272,7 +272,7 @@ def test_doubled_undecoded_and_tracebacks_are_found() -> None:
         replace(honest, doubled={"frames": 0, "ladder_frames": 2})
     )
     undecoded = replace(honest, undecoded=frozenset({(FIRST, 3)}))
-    assert first_violation(undecoded) == f"no decoded row of ladder frame 3 of run {FIRST}"
+    assert first_violation(undecoded) == f"no decoded row of frame 3 of run {FIRST}"
     assert "x.log:7" in first_violation(replace(honest, tracebacks=("x.log:7: ValueError",)))
 
 
@@ -294,14 +294,15 @@ def _set_back(by: int) -> Evidence:
     off from its websocket at the very times of the first run's death."""
     honest = honest_evidence()
     after = [row_of(f, SECOND_RUN, seq, off=-by) for seq, f in enumerate(second_websocket())]
-    died = honest.stored[FRAMES - 1].received
     before, gap, last = honest.gaps
     closed = Injected(Kind.WEBSOCKET_CLOSED, gap.begin - WALL + by, gap.end - WALL + by)
+    stepped = Injected(Kind.CLOCK_STEP, KILLED + SECOND, KILLED + SECOND)
+    gaps = [before, replace(gap, cause="disconnected"), replace(last, begin=after[-1].received)]
     return replace(
         honest,
         stored=honest.stored[:FRAMES] + after,
-        gaps=[before, replace(gap, cause="disconnected"), replace(last, begin=died - by)],
-        faults=[*honest.faults, closed],
+        gaps=gaps,
+        faults=[*honest.faults, stepped, closed],
     )
 
 
@@ -309,8 +310,8 @@ def test_a_time_that_came_twice_may_have_either_cause_if_the_step_is_told() -> N
     back = 6 * SECOND
     world = _set_back(back)
     assert any("its gap says disconnected" in words for words in judge(world).violations)
-    span = {"begin": "2027-01-15T08:00:04+00:00", "end": "2027-01-15T08:00:20+00:00"}
-    step = Event(SECOND_RUN, "clock_step", "clock_step", WALL, {**span, "step_ms": -6000})
+    looks = world.stored[FRAMES - 1].received, world.stored[FRAMES].received
+    step = step_event(SECOND_RUN, *looks, -back, after_run=FIRST)
     told = judge(replace(world, events=[step, *world.events]))
     assert (told.violations, told.lost) == ([], {"disconnected": LOST})
     forward = replace(step, detail={**step.detail, "step_ms": 6000})
@@ -320,9 +321,9 @@ def test_a_time_that_came_twice_may_have_either_cause_if_the_step_is_told() -> N
 def test_a_gap_is_judged_by_the_times_that_the_clock_showed() -> None:
     """A websocket that was closed at other times explains nothing, whatever the clock was off."""
     world = _set_back(6 * SECOND)
-    killed, closed = world.faults
+    killed, stepped, closed = world.faults
     elsewhere = replace(closed, begin=closed.begin + 8 * SECOND, end=closed.end + 8 * SECOND)
-    wrong = judge(replace(world, faults=[killed, elsewhere]))
+    wrong = judge(replace(world, faults=[killed, stepped, elsewhere]))
     assert any("says disconnected, and nothing" in words for words in wrong.violations)
 
 
