@@ -21,6 +21,7 @@ STEP = SECOND // 2
 _NOTED = 2 * SECOND
 """A fault may be noted this long before or after its effect."""
 _EXACT = SECOND // 100
+_LOOKED = SECOND // 2
 _NEAR = 5
 """Rows that may have been stamped between two looks, on the other side of the step."""
 
@@ -113,8 +114,12 @@ class Steps:
     def _fits(self, told: ToldStep, since: int) -> bool:
         """Whether the rows on both sides show this very step. Where the clock was stepped more
         than once between two rows, one side has to fit."""
+        until = since + told.passed
+        if bisect_right(self._at, since + _LOOKED) < bisect_left(self._at, until - _EXACT):
+            # Whoever stored a frame in between had looked.
+            return False
         left = bisect_right(self._at, since + _EXACT) - 1
-        right = bisect_left(self._at, since + told.passed - _EXACT)
+        right = bisect_left(self._at, until - _EXACT)
         offset = told.before - since
         sides = [
             (self._rows[max(0, left - _NEAR) : left + 1], offset),
@@ -124,7 +129,7 @@ class Steps:
             any(abs(row.offset - shown) < STEP for row in rows) for rows, shown in sides if rows
         ]
         begin = self._at[left] if left >= 0 else since
-        end = self._at[right] if right < len(self._at) else since + told.passed
+        end = self._at[right] if right < len(self._at) else until
         steps = [at for at in self._done if begin - _NOTED <= at <= end + _NOTED]
         return any(fits) if len(steps) > 1 else bool(fits) and all(fits)
 
