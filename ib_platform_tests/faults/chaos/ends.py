@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ib_platform.states import StreamEventKind
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, FrameId, Stored
+from ib_platform_tests.faults.chaos.refusals import told_lost
 from ib_platform_tests.faults.chaos.schedule import Kind
 
 _FULL_DISK = 9
@@ -19,15 +20,7 @@ def stamped(evidence: Evidence) -> int:
     highest: dict[str, int] = defaultdict(lambda: -1)
     for run_id, seq in [(row.run_id, row.seq) for row in evidence.stored] + [*evidence.kept]:
         highest[run_id] = max(highest[run_id], seq)
-    return sum(last + 1 for last in highest.values()) + _told_lost(evidence).total()
-
-
-def _told_lost(evidence: Evidence) -> Counter[str]:
-    lost: Counter[str] = Counter()
-    for event in evidence.events:
-        if event.kind == StreamEventKind.FRAMES_LOST:
-            lost[event.run_id] += int(event.detail.get("lost_frames", 0))
-    return lost
+    return sum(last + 1 for last in highest.values()) + told_lost(evidence).total()
 
 
 def balance(evidence: Evidence, rows: Mapping[FrameId, Stored]) -> Iterator[str]:
@@ -35,7 +28,7 @@ def balance(evidence: Evidence, rows: Mapping[FrameId, Stored]) -> Iterator[str]
     stored = Counter(run_id for run_id, _ in rows)
     cut = Counter(run_id for run_id, seq in evidence.cut if (run_id, seq) not in rows)
     may_be_stored = Counter(run_id for run_id, seq in evidence.cut if (run_id, seq) in rows)
-    lost = _told_lost(evidence)
+    lost = told_lost(evidence)
     for event in evidence.events:
         detail, run_id = event.detail, event.run_id
         if event.kind == StreamEventKind.RUN_STOPPED:

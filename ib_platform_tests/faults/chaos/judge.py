@@ -18,6 +18,7 @@ from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Gap, Store
 from ib_platform_tests.faults.chaos.findings import wrong_findings
 from ib_platform_tests.faults.chaos.gap_lengths import overlong_gaps
 from ib_platform_tests.faults.chaos.losses import Losses
+from ib_platform_tests.faults.chaos.refusals import untold_refusals
 from ib_platform_tests.faults.chaos.steps import Steps
 from ib_platform_tests.faults.chaos.windows import wrong_windows
 
@@ -65,6 +66,7 @@ def judge(evidence: Evidence) -> Verdict:
     losses, steps = Losses(evidence), Steps(evidence)
     causes = Causes(evidence, losses)
     verdict.violations += _unexplained(evidence, found, _Reasons(losses, causes, steps), verdict)
+    verdict.violations += untold_refusals(evidence, found.pairs)
     verdict.violations += causes.wrong_gaps()
     verdict.violations += overlong_gaps(evidence, steps.back())
     verdict.violations += late_violations(evidence, found.pairs)

@@ -108,6 +108,8 @@ def test_a_gap_may_hold_what_was_stored_while_other_frames_were_refused() -> Non
     told = {"lost_frames": len(refused), **span}
     lost = Event(FIRST, "frames_lost", "disk_full", WALL + 7 * SECOND, told)
     assert judge(replace(world, events=[lost, *world.events])).violations == []
+    fewer = replace(lost, detail={**told, "lost_frames": len(refused) - 1})
+    assert says(replace(world, events=[fewer, *world.events]), "its events tell of 19")
     other = replace(lost, cause="quarantined")
     assert says(replace(world, events=[other, *world.events]), "stored frames lie in a gap")
 
@@ -149,6 +151,18 @@ def test_only_what_was_cut_off_is_damage(seed: int) -> None:
     assert judge(cut).lost == {"spool_damaged": len(gone), "streamer_died": LOST}
     elsewhere = replace(cut, cut=frozenset((FIRST, seq) for seq in others))
     assert says(elsewhere, "says spool_damaged, and nothing of that kind")
+
+
+def test_a_number_stands_for_a_frame() -> None:
+    """Numbers 40 to 42 were cut off, and nothing was sent that could have taken them."""
+    honest = honest_evidence()
+    rows = [
+        replace(r, seq=r.seq + 3) if r.run_id == FIRST and r.seq >= 40 else r for r in honest.stored
+    ]
+    cut = frozenset((FIRST, seq) for seq in range(40, 43))
+    world = replace(honest, stored=rows, cut=cut, kept=frozenset())
+    words = f"3 numbers before frame 43 of run {FIRST} stand for no frame that was sent"
+    assert judge(also(world, Kind.SPOOL_TRUNCATED, KILLED)).violations == [words]
 
 
 def test_a_broken_websocket_takes_nothing_from_the_middle_of_one() -> None:
