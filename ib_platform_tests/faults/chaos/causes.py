@@ -64,7 +64,8 @@ class Causes:
         """Gaps whose cause is nothing that was done then, whether they hold lost frames or not."""
         shown = list(shown_times(self._evidence))
         for gap in self._evidence.gaps:
-            begin = _before_a_stall(self._evidence, gap)
+            outside = gap.cause == Cause.NOT_ASSIGNED
+            begin = gap.begin if outside else _before_a_stall(self._evidence, gap)
             offsets = [off for first, last, off in shown if first <= gap.end and last >= gap.begin]
             if not any(self.is_right(gap, begin - o, gap.end - o) for o in offsets):
                 yield (

@@ -263,16 +263,32 @@ def test_a_record_that_suspects_everything_is_not_believed(cause: str) -> None:
     everything = Suspect(CONID, FIRST, WALL - FOR_EVER, WALL + FOR_EVER, cause)
     assert says(replace(honest, suspects=[everything]), f"says {cause}, and ")
     moment = Suspect(CONID, FIRST, WALL + SECOND, WALL + 2 * SECOND, cause)
-    # A busy machine is late by itself.
-    assert judge(replace(honest, suspects=[moment])).held == (cause == "late_stamps")
+    assert says(replace(honest, suspects=[moment]), f"says {cause}, and 1.000 s of it")
+
+
+def test_a_busy_machine_may_stand_still_by_itself() -> None:
+    """For two seconds nothing was stamped; then all that waited was, at once."""
+    honest, frames = honest_evidence(), first_websocket()
+    rows = [
+        row_of(f, FIRST, seq, delay=max(0, 40 * EVERY - f.monotonic_ns) if 20 <= seq < 40 else 0)
+        for seq, f in enumerate(frames[:FRAMES])
+    ]
+    busy = replace(honest, stored=rows + honest.stored[FRAMES:])
+    window = Suspect(CONID, FIRST, rows[19].received, rows[39].received + SECOND, "late_stamps")
+    assert judge(replace(busy, suspects=[window])).violations == []
+    longer = replace(window, end=window.end + SECOND)
+    assert says(replace(busy, suspects=[longer]), "says late_stamps")
+    other_run = replace(window, run_id=SECOND_RUN)
+    assert judge(replace(busy, suspects=[other_run])).violations == []
+    assert says(replace(honest, suspects=[window]), "says late_stamps")
 
 
 def test_a_window_may_last_as_long_as_what_was_done() -> None:
-    world = also(honest_evidence(), Kind.STREAMER_STOPPED, 2 * SECOND, 8 * SECOND)
-    window = Suspect(CONID, FIRST, WALL + SECOND, WALL + 9 * SECOND, "late_stamps")
+    world = also(honest_evidence(), Kind.STREAMER_STOPPED, 5 * SECOND, 8 * SECOND)
+    window = Suspect(CONID, FIRST, WALL + 4 * SECOND, WALL + 9 * SECOND, "late_stamps")
     assert judge(replace(world, suspects=[window])).violations == []
-    longer = replace(window, end=WALL + 14 * SECOND)
-    assert says(replace(world, suspects=[longer]), "4.000 s of it are near nothing")
+    longer = replace(window, begin=WALL)
+    assert says(replace(world, suspects=[longer]), "3.000 s of it are near nothing")
 
 
 @pytest.mark.parametrize("frames", [19, 60])

@@ -5,7 +5,10 @@ A record that suspects everything would hide every wrong stamp.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from ib_platform.states import Cause
 from ib_platform_tests.faults.chaos.clocks import Offsets
@@ -14,8 +17,10 @@ from ib_platform_tests.faults.chaos.losses import Losses
 from ib_platform_tests.faults.chaos.schedule import Kind
 from ib_platform_tests.faults.chaos.steps import Steps
 
-BUSY = 3 * SECOND
-"""A busy machine makes windows as long as this by itself, ``late_stamps`` only."""
+CATCHING_UP = SECOND
+"""What waited through a stall is read and stamped within as long as the stall took, or this."""
+SHORT = SECOND * 35 // 100
+"""Stalls and pauses up to this are not told from each other."""
 _SLACK = 2 * SECOND
 _MAKES: Mapping[str, tuple[Kind, ...]] = {
     Cause.LATE_STAMPS: (Kind.STREAMER_STOPPED, Kind.HALF_OPEN, Kind.GIANT_FRAME, Kind.DISK_FULL),
@@ -29,15 +34,34 @@ Span = tuple[int, int]
 def wrong_windows(evidence: Evidence, losses: Losses, steps: Steps) -> Iterator[str]:
     """Windows that cover what nothing was done to."""
     near = _Near(evidence, losses, steps)
+    stamps = _stamps(evidence)
     for window in evidence.suspects:
-        unexplained = near.beyond(window)
-        if unexplained > (BUSY if window.cause == Cause.LATE_STAMPS else 0):
+        beyond = near.beyond(window)
+        if beyond and not _stood_still(window, beyond, stamps[window.run_id]):
             yield (
                 f"a suspect window of {window.conid} for "
                 f"{(window.end - window.begin) / SECOND:.3f} s in run {window.run_id} says "
-                f"{window.cause}, and {unexplained / SECOND:.3f} s of it are near nothing of that "
-                "kind"
+                f"{window.cause}, and {beyond / SECOND:.3f} s of it are near nothing of that kind"
             )
+
+
+def _stamps(evidence: Evidence) -> Mapping[str, list[int]]:
+    """When each run received what is stored, wall, in order."""
+    stamps: dict[str, list[int]] = defaultdict(list)
+    for row in evidence.stored:
+        insort(stamps[row.run_id], row.received)
+    return stamps
+
+
+def _stood_still(window: Suspect, beyond: int, stamps: Sequence[int]) -> bool:
+    """Whether the run stamped nothing for most of what is ``beyond`` all faults: then it stood
+    still, as on a busy machine it may."""
+    if window.cause != Cause.LATE_STAMPS:
+        return False
+    first, last = bisect_right(stamps, window.begin), bisect_left(stamps, window.end)
+    instants = [window.begin, *stamps[first:last], window.end]
+    longest = max(after - before for before, after in pairwise(instants))
+    return longest >= max(beyond // 2, beyond - CATCHING_UP) - SHORT
 
 
 class _Near:
