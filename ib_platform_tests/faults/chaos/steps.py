@@ -70,12 +70,18 @@ class Steps:
                     self.false.append(event)
                 else:
                     self.true.append(true)
+        self._untold = list(self._find_untold())
 
     def back(self) -> list[tuple[int, int]]:
-        """Spans of wall time that came twice, as true events tell."""
-        return [
-            (step.told.begin - 1000, step.told.end + 1000) for step in self.true if step.told.by < 0
+        """Spans of wall time that may have come twice, as true events tell, and as rows show where
+        the event was cut off. When between its two sides a step was, nobody knows."""
+        told = [(s.told.before, s.told.after, s.told.by) for s in self.true]
+        cut_off = [
+            (before.received, after.received, after.offset - before.offset)
+            for before, after in self._untold
+            if self._was_cut_off(before, after)
         ]
+        return [(before + by, after - by) for before, after, by in [*told, *cut_off] if by < 0]
 
     def violations(self) -> Iterator[str]:
         """Steps that are told and were not done, and those that are shown and not told."""
@@ -84,16 +90,20 @@ class Steps:
                 f"an event of run {event.run_id} tells of a step of the clock by "
                 f"{event.detail.get('step_ms')} ms, and nobody set it so"
             )
+        for before, after in self._untold:
+            if not self._was_cut_off(before, after):
+                step = (after.offset - before.offset) / SECOND
+                yield (
+                    f"the clock was stepped by {step:.3f} s before frame {after.seq} of run "
+                    f"{after.run_id}, and no event tells of it"
+                )
+
+    def _find_untold(self) -> Iterator[tuple[Stored, Stored]]:
         for before, after in pairwise(self._rows):
             step = after.offset - before.offset
             told = sum(s.told.by for s in self.true if _meet(s, before, after))
-            if abs(step) <= STEP or abs(step - told) <= STEP:
-                continue
-            if not self._was_cut_off(before, after):
-                yield (
-                    f"the clock was stepped by {step / SECOND:.3f} s before frame {after.seq} of "
-                    f"run {after.run_id}, and no event tells of it"
-                )
+            if abs(step) > STEP and abs(step - told) > STEP:
+                yield before, after
 
     def _true(self, told: ToldStep) -> TrueStep | None:
         if told.passed < -_EXACT or not (
