@@ -63,23 +63,27 @@ def missing_ends(evidence: Evidence) -> Iterator[str]:
             # Nobody recovers itself.
             ends[about] += about != event.run_id
     newest = max(last_at, key=lambda run_id: last_at[run_id], default=None)
-    for run_id, at in last_at.items():
+    for run_id in last_at:
         if run_id == newest:
             if run_id not in stopped:
                 yield f"no event tells that the last run, {run_id}, has stopped"
-        elif ends[run_id] == 0 and not _was_cut_off(evidence, run_id, at):
+        elif ends[run_id] == 0 and not _was_cut_off(evidence, last_at, run_id):
             yield f"no event tells how run {run_id} ended"
         if ends[run_id] > 1:
             yield f"{ends[run_id]} events tell how run {run_id} ended"
 
 
-def _was_cut_off(evidence: Evidence, run_id: str, last: int) -> bool:
+def _was_cut_off(evidence: Evidence, last_at: Mapping[str, int], run_id: str) -> bool:
     """Whether its end may have stood in a later run's spool that the chaos cut, as is told."""
+    last = last_at[run_id]
     cut = any(f.kind is Kind.SPOOL_TRUNCATED and f.begin >= last for f in evidence.faults)
-    return cut and any(
-        event.kind == StreamEventKind.SPOOL_TORN and event.detail.get("run_id") != run_id
+    torn = {
+        str(event.detail.get("run_id"))
         for event in evidence.events
-    )
+        if event.kind == StreamEventKind.SPOOL_TORN
+    }
+    # Of a run without frames nobody knows when it was.
+    return cut and any(not last_at.get(o) or last_at[o] > last for o in torn - {run_id})
 
 
 def wrong_exits(evidence: Evidence) -> Iterator[str]:
