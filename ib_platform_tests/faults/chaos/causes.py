@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ib_platform.states import Cause
+from ib_platform_tests.faults.chaos.alignment import Pair
 from ib_platform_tests.faults.chaos.clocks import shown_times
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Gap, Injected
 from ib_platform_tests.faults.chaos.losses import Losses
@@ -29,8 +30,13 @@ _OF_CUTS = frozenset({Cause.STREAMER_DIED, Cause.SPOOL_DAMAGED})
 class Causes:
     """What a gap may say."""
 
-    def __init__(self, evidence: Evidence, losses: Losses) -> None:
+    def __init__(self, evidence: Evidence, losses: Losses, pairs: Sequence[Pair]) -> None:
         self._evidence = evidence
+        self._late = {
+            (pair.stored.conid, pair.stored.received): pair.stored.monotonic
+            - pair.sent.monotonic_ns
+            for pair in pairs
+        }
         self._losses = losses
         self._mute = [_since_mute(evidence, death) for death in losses.deaths]
         self._first: dict[int, int] = {}
@@ -65,13 +71,26 @@ class Causes:
         shown = list(shown_times(self._evidence))
         for gap in self._evidence.gaps:
             outside = gap.cause == Cause.NOT_ASSIGNED
-            begin = gap.begin if outside else _before_a_stall(self._evidence, gap)
+            begin = gap.begin if outside else self._before_a_stall(gap)
             offsets = [off for first, last, off in shown if first <= gap.end and last >= gap.begin]
             if not any(self.is_right(gap, begin - o, gap.end - o) for o in offsets):
                 yield (
                     f"a gap of {gap.conid} for {(gap.end - gap.begin) / SECOND:.3f} s says "
                     f"{gap.cause}, and nothing of that kind was done"
                 )
+
+    def _before_a_stall(self, gap: Gap) -> int:
+        """When the gap may have begun in truth: what was stamped in or right after a stall that the
+        record tells of may have happened at its beginning, or when its last frame was sent."""
+        stalls = [
+            window.begin
+            for window in self._evidence.suspects
+            if window.cause == Cause.LATE_STAMPS and window.begin <= gap.begin <= window.end + SLACK
+        ]
+        if not stalls:
+            return gap.begin
+        late = self._late.get((gap.conid, gap.begin), 0)
+        return min([gap.begin - late, *stalls])
 
 
 def _since_mute(evidence: Evidence, death: Injected) -> Injected:
@@ -83,14 +102,3 @@ def _since_mute(evidence: Evidence, death: Injected) -> Injected:
         if fault.kind is Kind.DISK_FULL and fault.begin <= death.begin <= fault.end + SLACK
     ]
     return replace(death, begin=min([death.begin, *full]))
-
-
-def _before_a_stall(evidence: Evidence, gap: Gap) -> int:
-    """When the gap may have begun in truth: what was stamped in or right after a stall that the
-    record tells of may have happened at its beginning."""
-    stalls = [
-        window.begin
-        for window in evidence.suspects
-        if window.cause == Cause.LATE_STAMPS and window.begin <= gap.begin <= window.end + SLACK
-    ]
-    return min([gap.begin, *stalls])

@@ -64,7 +64,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.violations += [f"stored and never sent: {_name(row)}" for row in found.strangers]
     verdict.violations += _not_stored(evidence, rows)
     losses, steps = Losses(evidence), Steps(evidence)
-    causes = Causes(evidence, losses)
+    causes = Causes(evidence, losses, found.pairs)
     verdict.violations += _unexplained(evidence, found, _Reasons(losses, causes, steps), verdict)
     verdict.violations += untold_refusals(evidence, found.pairs)
     verdict.violations += causes.wrong_gaps()

@@ -141,6 +141,28 @@ def test_a_stall_that_the_record_tells_of_may_hide_when_a_gap_began() -> None:
     assert not any("disconnected" in words for words in judge(explained).violations)
 
 
+def test_a_gap_may_have_begun_when_its_last_frame_was_sent_if_stalls_are_told() -> None:
+    """Stall followed stall: frame 19, sent in second 1.9, was stamped in second 6, and the
+    websocket was closed in second 2."""
+    honest = honest_evidence()
+    rows = [
+        row_of(frame, FIRST, seq, delay=6 * SECOND + seq - frame.monotonic_ns)
+        if 19 <= seq < 60
+        else row_of(frame, FIRST, seq)
+        for seq, frame in enumerate(first_websocket()[:FRAMES])
+    ]
+    gap = Gap(CONID, rows[19].received, rows[19].received + EVERY, "disconnected")
+    world = replace(
+        honest,
+        stored=rows + honest.stored[FRAMES:],
+        gaps=[*honest.gaps, gap],
+        faults=[*honest.faults, Injected(Kind.WEBSOCKET_CLOSED, 2 * SECOND, 2 * SECOND)],
+    )
+    assert "says disconnected, and nothing of that kind" in first_violation(world)
+    last = Suspect(CONID, FIRST, gap.begin - SECOND // 2, gap.begin, "late_stamps")
+    assert judge(replace(world, suspects=[last])).violations == []
+
+
 def test_a_gap_in_which_nothing_was_lost_needs_a_cause_too() -> None:
     honest = honest_evidence()
     begin = honest.stored[10].received
