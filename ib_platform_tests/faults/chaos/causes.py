@@ -33,9 +33,7 @@ class Causes:
     def __init__(self, evidence: Evidence, losses: Losses, pairs: Sequence[Pair]) -> None:
         self._evidence = evidence
         self._late = {
-            (pair.stored.conid, pair.stored.received): pair.stored.monotonic
-            - pair.sent.monotonic_ns
-            for pair in pairs
+            pair.stored.received: pair.stored.monotonic - pair.sent.monotonic_ns for pair in pairs
         }
         self._losses = losses
         self._mute = [_since_mute(evidence, death) for death in losses.deaths]
@@ -81,7 +79,7 @@ class Causes:
 
     def _before_a_stall(self, gap: Gap) -> int:
         """When the gap may have begun in truth: what was stamped in or right after a stall that the
-        record tells of may have happened at its beginning, or when its last frame was sent."""
+        record tells of may have happened at its beginning, or when the last frame before it was sent."""
         stalls = [
             window.begin
             for window in self._evidence.suspects
@@ -89,7 +87,7 @@ class Causes:
         ]
         if not stalls:
             return gap.begin
-        late = self._late.get((gap.conid, gap.begin), 0)
+        late = self._late.get(gap.begin, 0)
         return min([gap.begin - late, *stalls])
 
 
