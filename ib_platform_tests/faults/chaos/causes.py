@@ -79,7 +79,7 @@ class Causes:
 
     def _before_a_stall(self, gap: Gap) -> int:
         """When the gap may have begun in truth: what was stamped in or right after a stall that the
-        record tells of may have happened at its beginning, or when the last frame before it was sent."""
+        record tells of may have happened at its beginning, or when the last frame was sent."""
         stalls = [
             window.begin
             for window in self._evidence.suspects
