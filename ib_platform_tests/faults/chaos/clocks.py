@@ -1,15 +1,14 @@
-"""Are wrong stamps marked? PURE. Late ones after a SIGSTOP, and steps of the wall clock."""
+"""Are late stamps after a SIGSTOP marked, and what did the clock show when? PURE."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import pairwise
 
-from ib_platform.states import Cause, StreamEventKind
+from ib_platform.states import Cause
 from ib_platform_tests.faults.chaos.alignment import Pair
-from ib_platform_tests.faults.chaos.evidence import SECOND, Event, Evidence, Stored
+from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Stored
 from ib_platform_tests.faults.chaos.schedule import Kind
 
 LATE = SECOND // 2
@@ -17,7 +16,6 @@ LATE = SECOND // 2
 slow machine is not taken for a wrong streamer."""
 STEP = SECOND // 2
 _AFTER_A_STOP = 5 * SECOND
-_SOON = SECOND
 _FOR_EVER = 10**6 * SECOND
 
 
@@ -56,28 +54,19 @@ def _is_marked(evidence: Evidence, row: Stored, cause: Cause) -> bool:
     )
 
 
-def clock_violations(evidence: Evidence) -> Iterator[str]:
-    """Steps that two neighbouring frames of a run show, and no event tells of."""
-    runs: dict[str, list[Stored]] = defaultdict(list)
-    for row in evidence.stored:
-        runs[row.run_id].append(row)
-    told: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for event in evidence.events:
-        if event.kind == StreamEventKind.CLOCK_STEP:
-            told[event.run_id].append(_span(event))
-    for run_id, rows in runs.items():
-        rows.sort(key=lambda row: row.seq)
-        last = rows[-1].monotonic
-        for before, after in pairwise(rows):
-            step = after.offset - before.offset
-            low, high = sorted((before.received, after.received))
-            is_told = any(begin <= high and end >= low for begin, end in told[run_id])
-            # Who is killed before the next look cannot tell.
-            if abs(step) > STEP and not is_told and last - after.monotonic > _SOON:
-                yield (
-                    f"the clock was stepped by {step / SECOND:.3f} s before frame {after.seq} of "
-                    f"run {run_id}, and no event tells of it"
-                )
+class Offsets:
+    """What the streamer's wall clock was off, before and after an instant."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        known = sorted((row.monotonic, row.offset) for row in evidence.stored)
+        self._at = [monotonic for monotonic, _ in known]
+        self._offsets = [offset for _, offset in known]
+
+    def around(self, monotonic: int) -> list[int]:
+        at = bisect_right(self._at, monotonic)
+        near = self._offsets[max(0, at - 1) : at + 1]
+        # Two clocks that were not stepped differ by microseconds.
+        return near[:1] if len(near) == 2 and abs(near[0] - near[1]) < SECOND // 4 else near
 
 
 def shown_times(evidence: Evidence) -> Iterator[tuple[int, int, int]]:
@@ -94,18 +83,3 @@ def shown_times(evidence: Evidence) -> Iterator[tuple[int, int, int]]:
         begin = rows[first - 1].monotonic if first else rows[first].monotonic - _FOR_EVER
         end = rows[last].monotonic if last < len(rows) else rows[-1].monotonic + _FOR_EVER
         yield begin + offset, end + offset, offset
-
-
-def steps_back(evidence: Evidence) -> list[tuple[int, int]]:
-    """Spans of wall time that came twice, as the events tell."""
-    return [
-        _span(event)
-        for event in evidence.events
-        if event.kind == StreamEventKind.CLOCK_STEP and int(event.detail.get("step_ms", -1)) < 0
-    ]
-
-
-def _span(event: Event) -> tuple[int, int]:
-    instants = [datetime.fromisoformat(str(event.detail[key])) for key in ("begin", "end")]
-    begin, end = sorted(round(instant.timestamp() * 1e6) * 1000 for instant in instants)
-    return begin - 1000, end + 1000

@@ -80,12 +80,33 @@ class Injected:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A streamer that ended without being killed. ``at``: monotonic; ``was_asked``: by SIGTERM."""
+
+    code: int
+    at: int
+    was_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One of ``ib-platform verify``, with its own words. ``frames`` None: nobody knows."""
+
+    run_id: str | None
+    kind: str
+    standing: str
+    frames: int | None
+    text: str
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything. ``kept``: frames whose records were seen complete in the spool of a streamer that
     was down; ``cut``: those whose records the chaos then cut off. ``doubled``: physical rows beyond
-    the first of each key, by table. ``undecoded``: decodable ladder frames without their row in
-    ``ladder_frames``. ``tracebacks``: lines of logs. ``asked_to_stop``: monotonic, the last run.
+    the first of each key, by table. ``undecoded``: decodable frames of ladders and quotes without
+    their row in ``ladder_frames`` or ``quote_frames``. ``tracebacks``: lines of logs. ``findings``:
+    of ``ib-platform verify`` for the whole span. ``asked_to_stop``: monotonic, the last run.
     """
 
     sent: list[SentFrame]
@@ -100,3 +121,5 @@ class Evidence:
     doubled: Mapping[str, int] = field(default_factory=dict)
     undecoded: frozenset[FrameId] = frozenset()
     tracebacks: tuple[str, ...] = ()
+    exits: tuple[Exit, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -10,14 +10,20 @@ from pathlib import Path
 
 import google_crc32c
 
+from ib_platform.config import ClickHouse, PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_span
+from ib_platform.marketdata.frames import LADDER, QUOTE
 from ib_platform.simulator.sent_log import read_sent_log
+from ib_platform.verify.app import verify_span
 from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import Client
 from ib_platform.warehouse.inputs import date_of
+from ib_platform.warehouse.spans import Span, to_ns
 from ib_platform_tests.faults.chaos.evidence import (
     Event,
     Evidence,
+    Finding,
+    FrameId,
     Gap,
     Injected,
     Stored,
@@ -33,17 +39,19 @@ _KEYS = {
 }
 _UNDECODED = """
 SELECT DISTINCT run_id, seq FROM frames
-WHERE topic = 'sbd' AND conid IS NOT NULL AND decode_error IS NULL
-  AND (run_id, seq) NOT IN (SELECT run_id, seq FROM ladder_frames)
+WHERE topic = {topic:String} AND conid IS NOT NULL AND decode_error IS NULL
+  AND (conid, run_id, seq) NOT IN (SELECT conid, run_id, seq FROM {table:Identifier})
 """
+_DECODED = {LADDER: "ladder_frames", QUOTE: "quote_frames"}
 
 
 def gather(world: World, faults: Sequence[Injected], asked_to_stop: int) -> Evidence:
     """After the last streamer has ended. Builds the trade dates as if they were over."""
     with closing(world.clickhouse.connect(database=world.warehouse.database)) as client:
         days = client.query("SELECT DISTINCT trade_date FROM frames ORDER BY trade_date")
-        for (day,) in days.result_rows:
-            _finalize(client, world, date_of(day))
+        dates = [date_of(day) for (day,) in days.result_rows]
+        for day in dates:
+            _finalize(client, world, day)
         return Evidence(
             sent=list(read_sent_log(world.sent_log)),
             stored=list(_stored(client)),
@@ -55,8 +63,10 @@ def gather(world: World, faults: Sequence[Injected], asked_to_stop: int) -> Evid
             kept=frozenset(world.kept),
             cut=frozenset(world.cut),
             doubled={table: _doubled(client, table, key) for table, key in _KEYS.items()},
-            undecoded=frozenset((run, seq) for run, seq in client.query(_UNDECODED).result_rows),
+            undecoded=frozenset(_undecoded(client)),
             tracebacks=tuple(_tracebacks(world)),
+            exits=tuple(world.streamer.exits),
+            findings=tuple(verified(world.config, world.warehouse, dates)),
         )
 
 
@@ -98,6 +108,27 @@ def _events(client: Client) -> Iterator[Event]:
 def _doubled(client: Client, table: str, key: str) -> int:
     counted = client.query(f"SELECT count() - uniqExact(tuple({key})) FROM {table}")
     return int(counted.result_rows[0][0])
+
+
+def _undecoded(client: Client) -> Iterator[FrameId]:
+    for topic, table in _DECODED.items():
+        answer = client.query(_UNDECODED, {"topic": topic, "table": table})
+        yield from ((run_id, seq) for run_id, seq in answer.result_rows)
+
+
+def verified(
+    config: PlatformConfig, warehouse: ClickHouse, days: Sequence[date]
+) -> Iterator[Finding]:
+    """What ``ib-platform verify`` finds in these trade dates, past the proxy. The spool is read
+    too, so its disk has to be there still."""
+    if not days:
+        return
+    begin, end = trade_date_span(days[0])[0], trade_date_span(days[-1])[1]
+    direct = config.model_copy(update={"clickhouse": warehouse})
+    for found in verify_span(direct, Span(to_ns(begin), to_ns(end))).findings:
+        yield Finding(
+            found.run_id, found.kind.value, found.standing.value, found.frames, found.text
+        )
 
 
 def _tracebacks(world: World) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from ib_platform.simulator.sent_log import SentFrame
 from ib_platform_tests.faults.chaos.evidence import SECOND, Event, Evidence, Gap, Injected, Stored
 from ib_platform_tests.faults.chaos.schedule import Kind
@@ -41,6 +44,24 @@ def first_websocket(frames: int = FRAMES + LOST) -> list[SentFrame]:
 
 def second_websocket() -> list[SentFrame]:
     return [sent_frame(1, index, STARTED + index * EVERY) for index in range(FRAMES)]
+
+
+def step_event(run_id: str, before: int, after: int, by: int, **more: str) -> Event:
+    """What a streamer tells of a step ``by`` so many ns that it saw between two looks (wall)."""
+    passed = after - before - by
+    instants = {
+        "begin": before + min(by, 0) if more else min(before, after),
+        "end": before + passed + max(by, 0) if more else max(before, after),
+        "before": before,
+        "after": after,
+    }
+    detail: dict[str, Any] = {name: _iso(instant) for name, instant in instants.items()}
+    detail |= {"step_ms": by // 1_000_000, **more}
+    return Event(run_id, "clock_step", "clock_step", after, detail)
+
+
+def _iso(instant: int) -> str:
+    return datetime.fromtimestamp(instant / SECOND, UTC).isoformat()
 
 
 def honest_evidence() -> Evidence:

@@ -6,22 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+
+from ib_platform_tests.faults.chaos.evidence import Exit
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 """Of Debian's package faketime; None where it is not installed."""
 
 
 class ChaosStreamer:
-    """Paper user alpha's streamer. ``ended_alone``: exit codes that nobody asked for."""
+    """Paper user alpha's streamer. ``exits``: its ends that were no kill of ours."""
 
     def __init__(self, config_file: Path, folder: Path) -> None:
         self._config_file = config_file
         self.log = folder / "streamer.log"
         self._offset_file = folder / "clock_offset"
         self._process: subprocess.Popen[bytes] | None = None
-        self.ended_alone: list[int] = []
+        self.exits: list[Exit] = []
         self.step(0.0)
 
     def start(self) -> None:
@@ -66,6 +69,8 @@ class ChaosStreamer:
     def kill(self) -> None:
         """SIGKILL, whether it is stopped or not; it is gone when this returns."""
         assert self._process is not None
+        if (code := self._process.poll()) is not None:
+            self._note(code, was_asked=False)
         self._process.kill()
         self._process.wait(60)
         self._process = None
@@ -74,9 +79,12 @@ class ChaosStreamer:
         """Start it again if it has ended by itself; whether it had."""
         if self._process is None or (code := self._process.poll()) is None:
             return False
-        self.ended_alone.append(code)
+        self._note(code, was_asked=False)
         self.start()
         return True
+
+    def _note(self, code: int, *, was_asked: bool) -> None:
+        self.exits.append(Exit(code, time.monotonic_ns(), was_asked))
 
     def stop(self) -> int:
         """SIGSTOP; the pid that ``go_on`` wants."""
@@ -92,5 +100,8 @@ class ChaosStreamer:
     def end(self, patience: float = 120) -> int:
         """Ask it to end; its exit code."""
         assert self._process is not None
+        runs = self.runs
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(patience)
+        code = self._process.wait(patience)
+        self._note(code, was_asked=runs)
+        return code

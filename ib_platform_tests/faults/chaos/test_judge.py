@@ -33,6 +33,7 @@ from ib_platform_tests.faults.chaos.honest import (
     honest_evidence,
     row_of,
     second_websocket,
+    step_event,
 )
 from ib_platform_tests.faults.chaos.judge import judge
 from ib_platform_tests.faults.chaos.schedule import Kind
@@ -140,6 +141,28 @@ def test_a_stall_that_the_record_tells_of_may_hide_when_a_gap_began() -> None:
     assert not any("disconnected" in words for words in judge(explained).violations)
 
 
+def test_a_gap_may_have_begun_when_its_last_frame_was_sent_if_stalls_are_told() -> None:
+    """Stall followed stall: frame 19, sent in second 1.9, was stamped in second 6, and the
+    websocket was closed in second 2."""
+    honest = honest_evidence()
+    rows = [
+        row_of(frame, FIRST, seq, delay=6 * SECOND + seq - frame.monotonic_ns)
+        if 19 <= seq < 60
+        else row_of(frame, FIRST, seq)
+        for seq, frame in enumerate(first_websocket()[:FRAMES])
+    ]
+    gap = Gap(CONID, rows[19].received, rows[19].received + EVERY, "disconnected")
+    world = replace(
+        honest,
+        stored=rows + honest.stored[FRAMES:],
+        gaps=[*honest.gaps, gap],
+        faults=[*honest.faults, Injected(Kind.WEBSOCKET_CLOSED, 2 * SECOND, 2 * SECOND)],
+    )
+    assert "says disconnected, and nothing of that kind" in first_violation(world)
+    last = Suspect(CONID, FIRST, gap.begin - SECOND // 2, gap.begin, "late_stamps")
+    assert judge(replace(world, suspects=[last])).violations == []
+
+
 def test_a_gap_in_which_nothing_was_lost_needs_a_cause_too() -> None:
     honest = honest_evidence()
     begin = honest.stored[10].received
@@ -242,8 +265,7 @@ def test_a_step_of_the_clock_has_to_be_told() -> None:
         faults=[*honest.faults, Injected(Kind.CLOCK_STEP, 50 * EVERY, 50 * EVERY)],
     )
     assert "the clock was stepped by 20.000 s before frame 50" in first_violation(world)
-    span = {"begin": "2027-01-15T08:00:04.9+00:00", "end": "2027-01-15T08:00:25.1+00:00"}
-    told = Event(FIRST, "clock_step", "clock_step", WALL + off, span)
+    told = step_event(FIRST, rows[49].received, rows[50].received, off)
     assert judge(replace(world, events=[told, *world.events])).violations == []
 
 
@@ -272,7 +294,7 @@ def test_doubled_undecoded_and_tracebacks_are_found() -> None:
         replace(honest, doubled={"frames": 0, "ladder_frames": 2})
     )
     undecoded = replace(honest, undecoded=frozenset({(FIRST, 3)}))
-    assert first_violation(undecoded) == f"no decoded row of ladder frame 3 of run {FIRST}"
+    assert first_violation(undecoded) == f"no decoded row of frame 3 of run {FIRST}"
     assert "x.log:7" in first_violation(replace(honest, tracebacks=("x.log:7: ValueError",)))
 
 
@@ -294,14 +316,15 @@ def _set_back(by: int) -> Evidence:
     off from its websocket at the very times of the first run's death."""
     honest = honest_evidence()
     after = [row_of(f, SECOND_RUN, seq, off=-by) for seq, f in enumerate(second_websocket())]
-    died = honest.stored[FRAMES - 1].received
     before, gap, last = honest.gaps
     closed = Injected(Kind.WEBSOCKET_CLOSED, gap.begin - WALL + by, gap.end - WALL + by)
+    stepped = Injected(Kind.CLOCK_STEP, KILLED + SECOND, KILLED + SECOND)
+    gaps = [before, replace(gap, cause="disconnected"), replace(last, begin=after[-1].received)]
     return replace(
         honest,
         stored=honest.stored[:FRAMES] + after,
-        gaps=[before, replace(gap, cause="disconnected"), replace(last, begin=died - by)],
-        faults=[*honest.faults, closed],
+        gaps=gaps,
+        faults=[*honest.faults, stepped, closed],
     )
 
 
@@ -309,8 +332,8 @@ def test_a_time_that_came_twice_may_have_either_cause_if_the_step_is_told() -> N
     back = 6 * SECOND
     world = _set_back(back)
     assert any("its gap says disconnected" in words for words in judge(world).violations)
-    span = {"begin": "2027-01-15T08:00:04+00:00", "end": "2027-01-15T08:00:20+00:00"}
-    step = Event(SECOND_RUN, "clock_step", "clock_step", WALL, {**span, "step_ms": -6000})
+    looks = world.stored[FRAMES - 1].received, world.stored[FRAMES].received
+    step = step_event(SECOND_RUN, *looks, -back, after_run=FIRST)
     told = judge(replace(world, events=[step, *world.events]))
     assert (told.violations, told.lost) == ([], {"disconnected": LOST})
     forward = replace(step, detail={**step.detail, "step_ms": 6000})
@@ -320,9 +343,9 @@ def test_a_time_that_came_twice_may_have_either_cause_if_the_step_is_told() -> N
 def test_a_gap_is_judged_by_the_times_that_the_clock_showed() -> None:
     """A websocket that was closed at other times explains nothing, whatever the clock was off."""
     world = _set_back(6 * SECOND)
-    killed, closed = world.faults
+    killed, stepped, closed = world.faults
     elsewhere = replace(closed, begin=closed.begin + 8 * SECOND, end=closed.end + 8 * SECOND)
-    wrong = judge(replace(world, faults=[killed, elsewhere]))
+    wrong = judge(replace(world, faults=[killed, stepped, elsewhere]))
     assert any("says disconnected, and nothing" in words for words in wrong.violations)
 
 
