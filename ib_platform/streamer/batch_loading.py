@@ -9,9 +9,9 @@ from collections.abc import Callable
 from ib_platform.streamer.arrow import to_arrow
 from ib_platform.streamer.backlog import Backlog
 from ib_platform.streamer.batches import Part
-from ib_platform.streamer.decode import FRAMES, Row, RunDecoder
+from ib_platform.streamer.decode import Row, RunDecoder
 from ib_platform.streamer.loading_batch import LoadingBatch
-from ib_platform.streamer.quarantine import Refusal, folder_of, remedy
+from ib_platform.streamer.quarantine import Refusal, RefusedBatch, folder_of, remedy
 from ib_platform.streamer.sender import Sender, Sent
 from ib_platform.streamer.spool import Spool
 
@@ -23,10 +23,10 @@ class BatchLoading:
     """Loads batch after batch, and counts. ``step`` belongs to one thread; the rest may be read by
     any.
 
-    ``recovered``: frames of earlier runs that are dealt with, by run id; refused ones count too.
-    ``refused``: frames of the own run that ClickHouse refused for their content: they are set
-    aside. ``oldest_ns``: when the oldest record that is not loaded was received, None where there
-    is none or nobody has looked; ``caught_up_ns``: when there was none the last time.
+    ``recovered``: frames of earlier runs that ClickHouse acknowledged, by run id. ``refused``:
+    frames of the own run that it refused for their content: they are set aside. ``oldest_ns``: when
+    the oldest record that is not loaded was received, None where there is none or nobody has
+    looked; ``caught_up_ns``: when there was none the last time.
     """
 
     def __init__(
@@ -112,13 +112,17 @@ class BatchLoading:
                 refusals.append(sent)
         if not self._may_go_on():
             return None
+        lacking = 0
         if refusals:
-            self._set_aside(backlog, loading, refusals)
+            lacking = self._set_aside(backlog, loading, refusals).missing_frames
         else:
             self._refused_in_a_row = 0
             backlog.complete(loading)
-        if loading.batch.end.run_id != self._spool.run_id:
-            self.recovered[loading.batch.end.run_id] += loading.frames
+        run_id = loading.batch.end.run_id
+        if run_id == self._spool.run_id:
+            self.refused += lacking
+        else:
+            self.recovered[run_id] += loading.frames - lacking
         return loading
 
     def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
@@ -132,20 +136,20 @@ class BatchLoading:
             return Refusal(part, None, f"{type(error).__name__}: {error}")
         return self._sender.send(part, table, self._may_go_on, may_refuse=may_refuse)
 
-    def _set_aside(self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]) -> None:
+    def _set_aside(
+        self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]
+    ) -> RefusedBatch:
         self._refused_in_a_row += 1
         batch = backlog.set_aside(loading, refusals)
-        own = batch.run_id == self._spool.run_id
-        if own and any(refusal.part.table == FRAMES for refusal in refusals):
-            self.refused += loading.frames
         logger.error(
-            "ClickHouse refuses %d frames for their content (%s): they are set aside in %s, the "
+            "ClickHouse refuses %s for their content (%s): they are set aside in %s, the "
             "rest goes on; %s",
-            batch.frames,
+            batch.what_is_missing,
             refusals[0].error,
             folder_of(self._spool.folder, batch),
             remedy(batch.paper_user),
         )
+        return batch
 
     def _own_decoder(self) -> RunDecoder | None:
         decoder = None if self._backlog is None else self._backlog.manifest.decoder
