@@ -6,17 +6,19 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from ib_platform.streamer.arrow import to_arrow
+from ib_platform.streamer.arrow import COLUMNS, to_arrow
 from ib_platform.streamer.backlog import Backlog
 from ib_platform.streamer.batches import Part
-from ib_platform.streamer.decode import Row, RunDecoder
+from ib_platform.streamer.decode import FRAMES, Row, RunDecoder
 from ib_platform.streamer.loading_batch import LoadingBatch
 from ib_platform.streamer.quarantine import Refusal, RefusedBatch, folder_of, remedy
 from ib_platform.streamer.sender import Sender, Sent
 from ib_platform.streamer.spool import Spool
+from ib_platform.streamer.waiting import Moment
 
 logger = logging.getLogger(__name__)
 MOST_REFUSED_IN_A_ROW = 3
+_MONOTONIC = [name for name, _ in COLUMNS[FRAMES]].index("monotonic_ns")
 
 
 class BatchLoading:
@@ -24,9 +26,9 @@ class BatchLoading:
     any.
 
     ``recovered``: frames of earlier runs that ClickHouse acknowledged, by run id. ``refused``:
-    frames of the own run that it refused for their content: they are set aside. ``oldest_ns``: when
+    frames of the own run that it refused for their content: they are set aside. ``oldest``: when
     the oldest record that is not loaded was received, None where there is none or nobody has
-    looked; ``caught_up_ns``: when there was none the last time.
+    looked; ``caught_up``: when there was none the last time.
     """
 
     def __init__(
@@ -34,21 +36,19 @@ class BatchLoading:
         spool: Spool,
         sender: Sender,
         load_rows: int,
-        clock: Callable[[], int],
         may_go_on: Callable[[], bool],
     ) -> None:
         self._spool = spool
         self._sender = sender
         self._load_rows = load_rows
-        self._clock = clock
         self._may_go_on = may_go_on
         self._backlog: Backlog | None = None
         self._refused_in_a_row = 0
         self._seen = 0, 0
         self.recovered: Counter[str] = Counter()
         self.refused = 0
-        self.oldest_ns: int | None = None
-        self.caught_up_ns = clock()
+        self.oldest: Moment | None = None
+        self.caught_up = Moment.now(spool.clocks)
 
     @property
     def knows_backlog(self) -> bool:
@@ -89,12 +89,12 @@ class BatchLoading:
         self._seen = backlog.pending_bytes(), written
 
     def _load_next(self, backlog: Backlog) -> LoadingBatch | None:
-        now = self._clock()
+        now = Moment.now(self._spool.clocks)
         loading = backlog.next_batch(self._load_rows)
         if loading is None:
-            self.oldest_ns, self.caught_up_ns = None, now
+            self.oldest, self.caught_up = None, now
             return None
-        self.oldest_ns = loading.oldest_ns
+        self.oldest = self._oldest_of(loading)
         refusals = []
         for part in loading.batch.parts:
             rows = loading.rows[part.table]
@@ -124,6 +124,12 @@ class BatchLoading:
         else:
             self.recovered[run_id] += loading.frames - lacking
         return loading
+
+    def _oldest_of(self, loading: LoadingBatch) -> Moment:
+        frames = loading.rows[FRAMES]
+        if loading.batch.end.run_id != self._spool.run_id or not frames:
+            return Moment(loading.oldest_ns)
+        return Moment(loading.oldest_ns, frames[0][_MONOTONIC])
 
     def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
         # Where everything is refused, it is not the content: then waiting loses nothing.
