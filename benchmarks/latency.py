@@ -1,9 +1,9 @@
-"""From a frame's stamp to the first SELECT that sees it decoded, at several rates.
+"""From a frame's stamp to the first SELECT that sees it and its decoded row, at several rates.
 
 python -m benchmarks latency          # RATES=10,100,1000 SECONDS=60 by default
 
-A poller asks again and again for the highest seq in ``ladder_frames``, the last of the tables that
-a frame goes into. A frame was not there when the poll before the one that saw it was asked, and was
+A poller asks again and again for the highest seq in ``frames``, the last of the tables that a frame
+goes into. A frame was not there when the poll before the one that saw it was asked, and was
 there when that one answered: the later instant counts (it contains all waiting of the poller), the
 earlier one is printed too. Everything shares the machine's cores, the source and the poller too.
 """
@@ -30,10 +30,10 @@ RATES = tuple(float(rate) for rate in os.environ.get("RATES", "10,100,1000").spl
 SECONDS = float(os.environ.get("SECONDS", "60"))
 POLL_EVERY = 0.05
 _SETTLE_SECONDS = 5.0
-_POLL = "SELECT max(seq) FROM ladder_frames WHERE run_id = {run:String} AND seq >= {above:UInt64}"
+_POLL = "SELECT max(seq) FROM frames WHERE run_id = {run:String} AND seq >= {above:UInt64}"
 _STAMPS = (
-    "SELECT seq, toUnixTimestamp64Nano(received_at) FROM ladder_frames FINAL "
-    "WHERE run_id = {run:String} AND seq >= {above:UInt64} ORDER BY seq"
+    "SELECT seq, toUnixTimestamp64Nano(received_at) FROM frames FINAL "
+    "WHERE run_id = {run:String} AND seq BETWEEN {above:UInt64} AND {last:UInt64} ORDER BY seq"
 )
 
 
@@ -102,7 +102,7 @@ def _at(rig: Rig, client: Client, rate: float, frames: int) -> Latency:
     took = time.perf_counter() - began
     cores = [(cpu_seconds(p) - b) / took for p, b in zip(processes, before, strict=True)]
     rig.until(last + 1, stored=True)
-    parameters = {"run": run_id, "above": first}
+    parameters = {"run": run_id, "above": first, "last": last}
     rows = client.query(_STAMPS, parameters=parameters).result_rows
     stamps = [(int(seq), int(stamp)) for seq, stamp in rows]
     assert [seq for seq, _ in stamps] == list(range(first, last + 1)), "not what was sent"

@@ -24,7 +24,8 @@ class FrameCounts(msgspec.Struct):
 
 class LoaderHealth(msgspec.Struct):
     """``state``: idle, loading, retrying, or blocked. ``lag_seconds``: age of the oldest record
-    that ClickHouse has not acknowledged, None when there is none. ``quarantined_batches``: refused
+    that ClickHouse has not acknowledged, None when there is none; of the own run by the monotonic
+    clock, of earlier ones by the wall clock, at least 0. ``quarantined_batches``: refused
     for their content, they wait for a person."""
 
     state: str = "idle"

@@ -26,7 +26,7 @@ _COLUMNS = (
     "run",
     "from seq",
     "to seq",
-    "frames",
+    "frames in it",
     "refused (code)",
     "reason",
     "refused at, UTC",
@@ -42,7 +42,10 @@ def refusals_result(waiting: Sequence[WaitingBatch], day: date) -> dg.AssetCheck
     metadata: dict[str, dg.MetadataValue] = {
         "trade_date": dg.MetadataValue.text(str(day)),
         "batches": dg.MetadataValue.int(len(ours)),
-        "frames_quarantined": dg.MetadataValue.int(sum(batch.frames or 0 for batch in ours)),
+        "frames_quarantined": dg.MetadataValue.int(sum(batch.missing_frames for batch in ours)),
+        "frames_without_decoded_rows": dg.MetadataValue.int(
+            sum(batch.undecoded_frames for batch in ours)
+        ),
     }
     if ours:
         rows = [_row(batch) for batch in ours[:_MOST]]
@@ -86,7 +89,9 @@ def _by_user(batches: Sequence[WaitingBatch]) -> dict[str, list[WaitingBatch]]:
 def _in_words(batches: Sequence[WaitingBatch]) -> str:
     """Of one paper user: what the UI shows before anybody clicks. The last reason is the newest."""
     last = batches[-1]
-    frames = _counted(sum(batch.frames or 0 for batch in batches), "frame")
+    frames = _counted(sum(batch.missing_frames for batch in batches), "frame")
+    if undecoded := sum(batch.undecoded_frames for batch in batches):
+        frames += f" and decoded rows of {undecoded} that are stored"
     return (
         f"{last.paper_user}: ClickHouse refused {_counted(len(batches), 'batch', 'es')} with "
         f"{frames}, set aside on the pod's machine; the last one for {_tables(last)}: "

@@ -6,28 +6,30 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from ib_platform.streamer.arrow import to_arrow
+from ib_platform.streamer.arrow import COLUMNS, to_arrow
 from ib_platform.streamer.backlog import Backlog
 from ib_platform.streamer.batches import Part
 from ib_platform.streamer.decode import FRAMES, Row, RunDecoder
 from ib_platform.streamer.loading_batch import LoadingBatch
-from ib_platform.streamer.quarantine import Refusal, folder_of, remedy
+from ib_platform.streamer.quarantine import Refusal, RefusedBatch, folder_of, remedy
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.sender import Sender, Sent
 from ib_platform.streamer.spool import Spool
+from ib_platform.streamer.waiting import Moment
 
 logger = logging.getLogger(__name__)
 MOST_REFUSED_IN_A_ROW = 3
+_MONOTONIC = [name for name, _ in COLUMNS[FRAMES]].index("monotonic_ns")
 
 
 class BatchLoading:
     """Loads batch after batch, and counts. ``step`` belongs to one thread; the rest may be read by
     any.
 
-    ``recovered``: frames of earlier runs that are dealt with, by run id; refused ones count too.
-    ``refused``: frames of the own run that ClickHouse refused for their content: they are set
-    aside. ``oldest_ns``: when the oldest record that is not loaded was received, None where there
-    is none or nobody has looked; ``caught_up_ns``: when there was none the last time.
+    ``recovered``: frames of earlier runs that ClickHouse acknowledged, by run id. ``refused``:
+    frames of the own run that it refused for their content: they are set aside. ``oldest``: when
+    the oldest record that is not loaded was received, None where there is none or nobody has
+    looked; ``caught_up``: when there was none the last time.
     """
 
     def __init__(
@@ -35,21 +37,19 @@ class BatchLoading:
         spool: Spool,
         sender: Sender,
         load_rows: int,
-        clock: Callable[[], int],
         may_go_on: Callable[[], bool],
     ) -> None:
         self._spool = spool
         self._sender = sender
         self._load_rows = load_rows
-        self._clock = clock
         self._may_go_on = may_go_on
         self._backlog: Backlog | None = None
         self._refused_in_a_row = 0
         self._seen = 0, 0
         self.recovered: Counter[str] = Counter()
         self.refused = 0
-        self.oldest_ns: int | None = None
-        self.caught_up_ns = clock()
+        self.oldest: Moment | None = None
+        self.caught_up = Moment.now(spool.clocks)
 
     @property
     def knows_backlog(self) -> bool:
@@ -90,12 +90,12 @@ class BatchLoading:
         self._seen = backlog.pending_bytes(), written
 
     def _load_next(self, backlog: Backlog) -> LoadingBatch | None:
-        now = self._clock()
+        now = Moment.now(self._spool.clocks)
         loading = backlog.next_batch(self._load_rows, self._stored_frames)
         if loading is None:
-            self.oldest_ns, self.caught_up_ns = None, now
+            self.oldest, self.caught_up = None, now
             return None
-        self.oldest_ns = loading.oldest_ns
+        self.oldest = self._oldest_of(loading)
         refusals = []
         for part in loading.batch.parts:
             rows = loading.rows[part.table]
@@ -113,17 +113,27 @@ class BatchLoading:
                 refusals.append(sent)
         if not self._may_go_on():
             return None
+        lacking = 0
         if refusals:
-            self._set_aside(backlog, loading, refusals)
+            lacking = self._set_aside(backlog, loading, refusals).missing_frames
         else:
             self._refused_in_a_row = 0
             backlog.complete(loading)
-        if loading.batch.end.run_id != self._spool.run_id:
-            self.recovered[loading.batch.end.run_id] += loading.frames
+        run_id = loading.batch.end.run_id
+        if run_id == self._spool.run_id:
+            self.refused += lacking
+        else:
+            self.recovered[run_id] += loading.frames - lacking
         return loading
 
     def _stored_frames(self, run_id: str, from_seq: int) -> list[Record] | None:
         return self._sender.stored_frames(run_id, from_seq, self._may_go_on)
+
+    def _oldest_of(self, loading: LoadingBatch) -> Moment:
+        frames = loading.rows[FRAMES]
+        if loading.batch.end.run_id != self._spool.run_id or not frames:
+            return Moment(loading.oldest_ns)
+        return Moment(loading.oldest_ns, frames[0][_MONOTONIC])
 
     def _send(self, part: Part, rows: list[Row]) -> Sent | Refusal:
         # Where everything is refused, it is not the content: then waiting loses nothing.
@@ -136,20 +146,20 @@ class BatchLoading:
             return Refusal(part, None, f"{type(error).__name__}: {error}")
         return self._sender.send(part, table, self._may_go_on, may_refuse=may_refuse)
 
-    def _set_aside(self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]) -> None:
+    def _set_aside(
+        self, backlog: Backlog, loading: LoadingBatch, refusals: list[Refusal]
+    ) -> RefusedBatch:
         self._refused_in_a_row += 1
         batch = backlog.set_aside(loading, refusals)
-        own = batch.run_id == self._spool.run_id
-        if own and any(refusal.part.table == FRAMES for refusal in refusals):
-            self.refused += loading.frames
         logger.error(
-            "ClickHouse refuses %d frames for their content (%s): they are set aside in %s, the "
+            "ClickHouse refuses %s for their content (%s): they are set aside in %s, the "
             "rest goes on; %s",
-            batch.frames,
+            batch.what_is_missing,
             refusals[0].error,
             folder_of(self._spool.folder, batch),
             remedy(batch.paper_user),
         )
+        return batch
 
     def _own_decoder(self) -> RunDecoder | None:
         decoder = None if self._backlog is None else self._backlog.manifest.decoder

@@ -76,8 +76,6 @@ def drain(
     # The drain's own events are no news to anybody.
     left.pop(run_id, None)
     loaded = dict.fromkeys(before, 0) | loader.progress.recovered
-    for batch in refused:
-        loaded[batch.run_id] -= batch.frames
     return Drained(run_id, loaded, left, tuple(refused), trouble)
 
 

@@ -63,7 +63,7 @@ def in_words(drained: Drained) -> list[str]:
     loaded = drained.loaded
     lines = [f"{run_id}: {frames} frames loaded" for run_id, frames in loaded.items()]
     lines += [
-        f"{batch.run_id}: {batch.frames} frames refused by ClickHouse and set aside as "
+        f"{batch.run_id}: {batch.what_is_missing} refused by ClickHouse and set aside as "
         f"{batch.name} ({batch.refusals[0].error}); {remedy(batch.paper_user)}"
         for batch in drained.refused
     ]

@@ -3,7 +3,9 @@
 ClickHouse acknowledges an insert before it is safe from a power cut. What it acknowledged lies in
 ``loaded/`` below the spool folder, under the same names, each beside the decoder's state at its
 beginning, without which it could not be decoded alone. ``ib-platform spool resend`` sends what is
-missing. A kept segment is only a copy: it goes when its time is over, or its room is needed.
+missing. A kept segment is only a copy: it goes when its time is over, or its room is needed. Its
+time is counted by the monotonic clock from when this process first saw it: a wall clock that is set
+drops nothing early, and who starts again keeps it longer.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _STATE = ".state.json"
 
 @dataclass(frozen=True, slots=True)
 class KeptSegment:
-    """A loaded segment. ``loaded_at``: Unix seconds; ``bytes``: of the file."""
+    """A loaded segment. ``loaded_at``: Unix seconds, by the wall clock of then; ``bytes``: of the
+    file."""
 
     segment: SegmentFile
     loaded_at: float
@@ -37,12 +40,13 @@ class KeptSegment:
 class KeptSegments:
     """The loaded segments of one spool folder. Only the owner of the spool changes them.
 
-    ``keep_for``: seconds that a segment stays after it was loaded; 0 keeps nothing.
+    ``keep_for``: seconds that a segment stays after this object first saw it; 0 keeps nothing.
     """
 
     def __init__(self, spool_folder: Path, keep_for: float) -> None:
         self.folder = spool_folder / KEPT_FOLDER
         self.keep_for = keep_for
+        self._seen: dict[str, float] = {}
 
     def keep(self, segment: SegmentFile, now: float) -> None:
         """Take a segment that is acknowledged whole out of the spool. Raises OSError."""
@@ -103,9 +107,14 @@ class KeptSegments:
         return sum(one.bytes for one in self.list())
 
     def expire(self, now: float) -> None:
-        """Drop what was loaded longer than ``keep_for`` ago. Raises OSError, SpoolError."""
-        for one in self.list():
-            if now - one.loaded_at >= self.keep_for:
+        """Drop what was first seen here ``keep_for`` ago. ``now``: seconds of a monotonic clock.
+
+        Raises OSError, SpoolError.
+        """
+        kept = {one.segment.path.name: one for one in self.list()}
+        self._seen = {name: self._seen.get(name, now) for name in kept}
+        for name, one in kept.items():
+            if now - self._seen[name] >= self.keep_for:
                 self._drop(one)
         for state in self.folder.glob(f"*{_STATE}") if self.folder.is_dir() else ():
             name = f"{state.name.removesuffix(_STATE)}.spool"

@@ -49,21 +49,18 @@ class Loader:
         settings: config.ClickHouse,
         limits: config.Limits,
         *,
-        clock: Callable[[], int] = time.time_ns,
         rng: random.Random | None = None,
         pause: Callable[[float], None] | None = None,
         observer: InsertObserver | None = None,
     ) -> None:
-        """``clock``: ns since 1970. ``rng`` and ``pause`` (seconds) are those of the retries.
-        ``observer`` is told of every insert, in the loader's thread. ``progress`` says how far
-        loading is."""
+        """``rng`` and ``pause`` (seconds) are those of the retries. ``observer`` is told of every
+        insert, in the loader's thread. ``progress`` says how far loading is."""
         self._spool = spool
         self._limits = limits
-        self._clock = clock
         self._wake = threading.Event()
         self._pause = pause or self._wait
         self._sender = Sender(settings, self._pause, rng or random.Random(), observer)
-        self.progress = BatchLoading(spool, self._sender, limits.load_rows, clock, self._may_go_on)
+        self.progress = BatchLoading(spool, self._sender, limits.load_rows, self._may_go_on)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._abandoned = False
@@ -116,19 +113,19 @@ class Loader:
     def health(self) -> LoaderHealth:
         """What ``/status`` shows; see ``LoaderHealth``."""
         pending = self.progress.pending_bytes()
-        oldest = self.progress.oldest_ns
+        oldest = self.progress.oldest
         if oldest is None and pending:
             # Not looked at yet: at most as old as the last moment when there was nothing.
-            oldest = self.progress.caught_up_ns
+            oldest = self.progress.caught_up
         state = self._sender.state
         if self._spool_error is not None:
             state = "blocked"
-        elif state == "loading" and self.progress.oldest_ns is None:
+        elif state == "loading" and self.progress.oldest is None:
             state = "idle"
         return LoaderHealth(
             state=state,
             last_error=self._spool_error or self._sender.last_error,
-            lag_seconds=None if oldest is None else max(0.0, (self._clock() - oldest) / 1e9),
+            lag_seconds=None if oldest is None else oldest.seconds_ago(self._spool.clocks),
             pending_bytes=pending,
             recovered_frames=self.progress.recovered.total(),
             quarantined_batches=quarantined_count(self._spool.folder),

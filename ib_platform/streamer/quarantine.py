@@ -21,7 +21,7 @@ import msgspec
 
 from ib_platform.errors import SpoolError
 from ib_platform.streamer.batches import Part
-from ib_platform.streamer.decode import RunDecoder
+from ib_platform.streamer.decode import FRAMES, RunDecoder
 from ib_platform.streamer.records import (
     Record,
     RecordKind,
@@ -64,6 +64,19 @@ class RefusedBatch(msgspec.Struct, frozen=True):
     frames: int
     refusals: tuple[Refusal, ...]
     decoder: RunDecoder
+
+    @property
+    def missing_frames(self) -> int:
+        """Frames that are not stored: none of them where the table ``frames`` took its part."""
+        return self.frames if any(one.part.table == FRAMES for one in self.refusals) else 0
+
+    @property
+    def what_is_missing(self) -> str:
+        """In words, for people."""
+        if missing := self.missing_frames:
+            return f"{missing} frames"
+        tables = ", ".join(refusal.part.table for refusal in self.refusals)
+        return f"rows of {tables} (all frames are stored)"
 
 
 @dataclass(frozen=True, slots=True)

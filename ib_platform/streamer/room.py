@@ -95,7 +95,7 @@ class SpoolRoom:
         size = sum(map(size_of, files)) + quarantined_bytes(self._folder)
         self.budget.measured(size, written)
         try:
-            self.kept.expire(self._clocks.unix())
+            self.kept.expire(self._clocks.seconds())
             spare = max(0, self.budget.limit - self.budget.used)
             kept = self.kept.size()
             if kept > spare:

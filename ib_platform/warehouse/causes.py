@@ -40,9 +40,9 @@ def cause_of_silence(silence: Span, evidence: Evidence) -> Cause:
 
 
 def explained(hole: Span, evidence: Evidence) -> list[Gap]:
-    """The hole as gaps: one up to the end of each run that ends inside of it, each with the cause
-    that held the longest. It begins with what ended the stream, and each word of the streamer may
-    change that."""
+    """The hole as gaps: one up to the end of each run that ends inside of it, and up to each that
+    has lost its first frames, each with the cause that held the longest. It begins with what ended
+    the stream, and each word of the streamer may change that."""
     before = [spell for spell in evidence.spells if spell.end <= hole.begin]
     changes = _changes(hole, evidence, never_came=not before)
     first = _cause_at_start(hole, evidence)
@@ -54,10 +54,13 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
     if before:
         last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
         first = cause_of_end(last, evidence)
+    lost = _lost_beginnings(evidence)
+    first = next((cause for span, cause in lost if span.begin <= hole.begin < span.end), first)
     gaps: list[Gap] = []
-    ends = [(at, cause) for at, cause in _run_ends(evidence) if hole.begin < at < hole.end]
-    begins = [(hole.begin, first), *ends]
-    for (begin, cause), end in zip(begins, [*(at for at, _ in ends), hole.end], strict=True):
+    turns = sorted([*_run_ends(evidence), *((span.begin, cause) for span, cause in lost)])
+    turns = [(at, cause) for at, cause in turns if hole.begin < at < hole.end]
+    begins = [(hole.begin, first), *turns]
+    for (begin, cause), end in zip(begins, [*(at for at, _ in turns), hole.end], strict=True):
         part = Span(begin, end)
         held = _longest(part, cause, [(at, c) for at, c in changes if begin <= at < end])
         held = nothing_known if held is Cause.UNKNOWN else held
@@ -85,6 +88,16 @@ def _run_ends(evidence: Evidence) -> list[tuple[int, Cause]]:
         if run.paper_user == evidence.paper_user
     ]
     return sorted((at, cause) for at, cause in ends if cause is not Cause.UNKNOWN)
+
+
+def _lost_beginnings(evidence: Evidence) -> list[tuple[Span, Cause]]:
+    """What runs of the paper user lost before their first frame."""
+    own = {run.run_id for run in evidence.runs if run.paper_user == evidence.paper_user}
+    return [
+        (Span(loss.begin, loss.end), known_cause(loss.cause, Cause.UNKNOWN))
+        for loss in evidence.losses
+        if loss.opens and loss.run_id in own
+    ]
 
 
 def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> Cause:

@@ -7,7 +7,7 @@ and the same ``inputs_version`` give the same rows, ``built_at`` aside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trad
 from ib_platform.warehouse.build import Build, staged
 from ib_platform.warehouse.connect import warehouse_errors
 from ib_platform.warehouse.inputs import date_of, read_surroundings
+from ib_platform.warehouse.late_inputs import LATE, LOOK_BACK, late_inputs
 from ib_platform.warehouse.quality import Thresholds
-from ib_platform.warehouse.refused import read_waiting
 from ib_platform.warehouse.report import DateSpan, build_report, contract_rows
 from ib_platform.warehouse.spans import SECOND, to_ns
 from ib_platform.warehouse.sql import inputs_version, query
@@ -27,12 +27,7 @@ from ib_platform.warehouse.suspects import suspect_rows
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-LOOK_BACK = timedelta(days=7)
-"""How far before a trade date its streams are followed back: a ladder without any frame for longer
-is taken to have ended."""
 _LOOK_AHEAD = timedelta(days=5)
-_REFUSED = "batch_refused"
-"""Input of a build: the batches of a run that waited in the quarantine then."""
 _OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report")
 _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
 
@@ -77,20 +72,22 @@ def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 
     """Closed trade dates, ascending, that were never finalized, or whose record has changed since.
 
     Changes are looked for in the last ``look_back_days``; a date without any build is found
-    however old it is, and so is one of which a batch was refused or sent again since.
+    however old it is, and so is one of which a batch was refused or sent again since, or of whose
+    runs a later one has told since.
     """
     newest = trade_date_of(now)
     window = {"read_from": newest - timedelta(days=look_back_days), "read_to": newest}
     record: dict[date, set[tuple[Any, ...]]] = {}
     for day, *row in client.query(query("inputs"), window).result_rows:
         record.setdefault(date_of(day), set()).add(tuple(row))
-    for day, *row in _refused_inputs(client):
+    for day, *row in late_inputs(client):
         record.setdefault(day, set()).add(tuple(row))
     used: dict[date, set[tuple[Any, ...]]] = {}
     for day, *row in client.query(
         "SELECT trade_date, run_id, input, rows, highest_seq FROM builds "
-        "WHERE run_id != '' AND (trade_date >= {read_from:Date} OR input = {refused:String})",
-        {**window, "refused": _REFUSED},
+        "WHERE run_id != '' "
+        "AND (trade_date >= {read_from:Date} OR input IN {late:Array(String)})",
+        {**window, "late": list(LATE)},
     ).result_rows:
         used.setdefault(date_of(day), set()).add(tuple(row))
     closed = _dates_to_have(client, now)
@@ -100,17 +97,6 @@ def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 
         for row in client.query("SELECT trade_date FROM builds WHERE run_id = ''").result_rows
     }
     return sorted(changed | (closed - built))
-
-
-def _refused_inputs(client: Client) -> Iterator[tuple[date, str, str, int, int | None]]:
-    """As rows of ``inputs.sql``, for all dates. A person may take weeks to send a batch again, and
-    the date has to be looked at anew then, though nothing else of it may have changed."""
-    batches: dict[tuple[date, str], list[int]] = {}
-    for batch in read_waiting(client):
-        for day in batch.trade_dates:
-            batches.setdefault((day, batch.run_id), []).append(batch.last_seq or 0)
-    for (day, run_id), last in batches.items():
-        yield day, run_id, _REFUSED, len(last), max(last)
 
 
 def _dates_to_have(client: Client, now: datetime) -> set[date]:
@@ -206,14 +192,14 @@ def _note_inputs(build: Build, span: DateSpan) -> None:
     window: dict[str, Any] = {"read_from": span.trade_date, "read_to": span.trade_date}
     keys = ("run_id", "input", "rows", "highest_seq")
     used = [{key: row[key] for key in keys} for row in build.rows("inputs", **window)]
-    refused = [
+    late = [
         dict(zip(keys, row, strict=True))
-        for day, *row in _refused_inputs(build.client)
+        for day, *row in late_inputs(build.client)
         if day == span.trade_date
     ]
     total = sum(row["rows"] for row in used)
     whole = {"run_id": "", "input": "", "rows": total, "highest_seq": None}
-    build.insert_rows("builds", [whole, *used, *refused])
+    build.insert_rows("builds", [whole, *used, *late])
 
 
 def _parameters(span: DateSpan, version: str, now: datetime) -> dict[str, Any]:

@@ -73,13 +73,15 @@ class Silence:
 @dataclass(frozen=True)
 class Loss:
     """A span in which frames of a run were received and not kept, nobody knows whose. ``between``:
-    numbers of the frames before and after them, None where nobody says."""
+    numbers of the frames before and after them, None where nobody says. ``opens``: the run has no
+    frame before them, so no ladder of it was followed yet."""
 
     run_id: str
     begin: int
     end: int
     cause: str
     between: tuple[int, int] | None = None
+    opens: bool = False
 
 
 @dataclass(frozen=True)

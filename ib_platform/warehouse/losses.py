@@ -39,9 +39,11 @@ def _hole(row: dict[str, Any]) -> list[Loss]:
     spans = [Span(begin, max(end, begin + elapsed))]
     if end < begin + elapsed:
         spans.append(Span(end - elapsed, end))
-    between = row["previous_seq"], row["seq"]
+    opens = row["previous_seq"] < 0
+    # A step of the clock before frame 0 is one before the run.
+    between = max(0, row["previous_seq"]), row["seq"]
     cause = Cause.SPOOL_DAMAGED
-    return [Loss(row["run_id"], span.begin, span.end, cause, between) for span in spans]
+    return [Loss(row["run_id"], span.begin, span.end, cause, between, opens) for span in spans]
 
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:

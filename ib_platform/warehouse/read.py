@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.bars import BarSize
-from ib_platform.warehouse.compact import LOOK_BACK
+from ib_platform.warehouse.late_inputs import LOOK_BACK
 from ib_platform.warehouse.sql import query
 
 if TYPE_CHECKING:

@@ -54,6 +54,17 @@ class WaitingBatch:
         """Trade dates that its records touch, ascending."""
         return tuple(trade_dates_between(self.begin, max(self.begin, self.end - _INSTANT)))
 
+    @property
+    def missing_frames(self) -> int:
+        """Frames that are not stored: none of them where the table ``frames`` took its part."""
+        return (self.frames or 0) if "frames" in self.tables else 0
+
+    @property
+    def undecoded_frames(self) -> int:
+        """Frames that are stored, and some of them without the row that they decode to."""
+        lacks_rows = not {"ladder_frames", "quote_frames"}.isdisjoint(self.tables)
+        return (self.frames or 0) if lacks_rows and not self.missing_frames else 0
+
 
 def read_waiting(client: Client) -> list[WaitingBatch]:
     """Every batch that waits, of all paper users and dates. Raises errors of clickhouse-connect."""

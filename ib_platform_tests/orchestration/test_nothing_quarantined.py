@@ -28,7 +28,13 @@ from ib_platform.warehouse.compact import dates_needing_revision
 from ib_platform.warehouse.connect import Client, connect
 from ib_platform.warehouse.refused import WaitingBatch
 from ib_platform_tests.streamer.refusing import POISON, allow, drained, forbid
-from ib_platform_tests.streamer.spools import HEARTBEAT, PAPER_USER, append, open_spool
+from ib_platform_tests.streamer.spools import (
+    HEARTBEAT,
+    PAPER_USER,
+    append,
+    open_spool,
+    stored_seqs,
+)
 from ib_platform_tests.support import capture_ladder_payloads, make_config
 from ib_platform_tests.warehouse.recording import assign
 
@@ -181,11 +187,13 @@ def test_events_alone_may_be_refused(client: Client, warehouse: ClickHouse, spoo
     assert "stream_events (469)" in str(found.description)
 
 
-def waiting(day: int, paper_user: str = "alpha") -> WaitingBatch:
+def waiting(
+    day: int, paper_user: str = "alpha", tables: tuple[str, ...] = ("frames", "ladder_frames")
+) -> WaitingBatch:
     begin = datetime(2026, 11, day, 18, tzinfo=UTC)
     return WaitingBatch(
         f"r-{day}-{paper_user}", paper_user, "r", begin, begin + timedelta(seconds=1), begin,
-        ("frames", "ladder_frames"), (None, 53), "a | in\nthe reason", 2, 0, 1, "/q",
+        tables, (None, 53)[: len(tables)], "a | in\nthe reason", 2, 0, 1, "/q",
     )  # fmt: skip
 
 
@@ -211,3 +219,35 @@ def test_each_paper_user_has_its_command_once() -> None:
     assert beta.startswith("ClickHouse refused 1 batch with 2 frames, ")
     row = str(result.metadata["refused"].value).splitlines()[2]
     assert "| frames (does not fit the types), ladder_frames (53) | a \\| in the reason |" in row
+
+
+@pytest.mark.parametrize(
+    ("tables", "counts", "words"),
+    [
+        (("frames", "ladder_frames"), (2, 0), "with 2 frames, "),
+        (("ladder_frames",), (0, 2), "with 0 frames and decoded rows of 2 that are stored, "),
+        (("quote_frames",), (0, 2), "with 0 frames and decoded rows of 2 that are stored, "),
+        (("stream_events",), (0, 0), "with 0 frames, "),
+    ],
+)
+def test_only_what_the_table_frames_refused_counts_as_missing(
+    tables: tuple[str, ...], counts: tuple[int, int], words: str
+) -> None:
+    result = refusals_result([waiting(18, tables=tables)], date(2026, 11, 18))
+    told = {name: value.value for name, value in result.metadata.items()}
+    assert (told["frames_quarantined"], told["frames_without_decoded_rows"]) == counts
+    assert str(result.description).startswith(f"alpha: ClickHouse refused 1 batch {words}set aside")
+
+
+def test_ladders_without_decoded_rows(client: Client, warehouse: ClickHouse, spool: Spool) -> None:
+    """Through the real engine: the frames themselves are stored."""
+    forbid(client, "ladder_frames", "seq != 7")
+    append(spool, [*capture_ladder_payloads()[:20]])
+    drained(spool, warehouse)
+    drained(spool, warehouse)
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed = finalized(instance)
+    assert not failed.passed
+    assert failed.metadata["frames_quarantined"].value == 0
+    assert failed.metadata["frames_without_decoded_rows"].value == 20
+    assert stored_seqs(warehouse, spool.run_id) == list(range(20))

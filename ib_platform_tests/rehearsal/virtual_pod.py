@@ -173,7 +173,7 @@ async def virtual_pod(
             clock=clocks.seconds,
             wall=clocks.utc,
         )
-        loader = Loader(spool, config.clickhouse, config.limits, clock=clocks.wall)
+        loader = Loader(spool, config.clickhouse, config.limits)
         streamer = Streamer(config, user, spool, loader, clocks)
         loader.start()
         keeping = asyncio.create_task(keeper.keep())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ib_platform.config import ClickHouse
 from ib_platform.streamer.segments import list_segments
 from ib_platform.warehouse.connect import connect
 from ib_platform_tests.ports import free_port
+from ib_platform_tests.streamer.refusing import drained, forbid
 from ib_platform_tests.streamer.spool_cli import Bench
 from ib_platform_tests.streamer.spools import (
     PAPER_USER,
@@ -168,6 +170,43 @@ def test_a_batch_that_is_refused_is_said_and_the_rest_is_loaded(
     assert "Constraint `no_55`" in result.stdout
     assert f"`ib-platform spool resend --paper-user {PAPER_USER}`" in result.stdout
     assert bench.run("drain-spool", PAPER_USER).stdout == "alpha: nothing to load\n"
+
+
+@pytest.mark.parametrize("table", ["ladder_frames", "stream_events"])
+def test_frames_are_loaded_where_only_other_rows_are_refused(
+    bench: Bench, warehouse: ClickHouse, table: str
+) -> None:
+    forbidden = {
+        "ladder_frames": "seq != 7",
+        "stream_events": "kind != 'run_started' OR detail != '{}'",
+    }
+    client = connect(warehouse, role="tests")
+    client.command(f"ALTER TABLE {table} ADD CONSTRAINT forbidden CHECK {forbidden[table]}")
+    client.close()
+    run_id = died_run(bench.folder, list(capture_ladder_payloads()[:40]))
+    result = bench.run("drain-spool", PAPER_USER)
+    assert result.exit_code == 0, result.stderr
+    assert stored_seqs(warehouse, run_id) == list(range(40))
+    assert f"{run_id}: 40 frames loaded" in result.stdout
+    assert (
+        f"{run_id}: rows of {table} (all frames are stored) refused by ClickHouse and set aside as "
+    ) in result.stdout
+
+
+def test_what_is_refused_of_an_earlier_run_is_not_recovered(
+    tmp_path: Path, warehouse: ClickHouse
+) -> None:
+    client = connect(warehouse, role="tests")
+    forbid(client, "frames", "seq != 55")
+    client.close()
+    died = died_run(tmp_path, [b"x"] * 120)
+    with closing(open_spool(tmp_path)) as spool:
+        append(spool, [b"y"])
+        loader = drained(spool, warehouse)
+    stored = stored_seqs(warehouse, died)
+    assert 0 < len(stored) < 120
+    assert loader.health().recovered_frames == len(stored)
+    assert (loader.progress.stored, loader.progress.refused) == (1, 0)
 
 
 def test_the_next_streamer_goes_on_after_a_drain(bench: Bench, warehouse: ClickHouse) -> None:

@@ -15,7 +15,7 @@ from ib_platform.errors import SpoolError
 from ib_platform.states import SpoolFill
 from ib_platform.streamer.housekeeping import measure_regularly
 from ib_platform.streamer.kept import KEPT_FOLDER, KeptSegments
-from ib_platform.streamer.segments import list_segments, size_of
+from ib_platform.streamer.segments import list_segments, segment_file, size_of
 from ib_platform_tests.streamer.spools import (
     BASE_NS,
     append,
@@ -30,13 +30,17 @@ NANOS = 10**9
 
 
 class Time:
-    """Stands still until it is set; ns since 1970."""
+    """Stands still until it is told to pass; ``wall``: ns since 1970, may be set."""
 
     def __init__(self) -> None:
-        self.now = BASE_NS
+        self.wall, self.monotonic = BASE_NS, 5 * NANOS
+
+    def passes(self, seconds: int) -> None:
+        self.wall += seconds * NANOS
+        self.monotonic += seconds * NANOS
 
     def clocks(self) -> Clocks:
-        return Clocks(lambda: self.now, lambda: self.now)
+        return Clocks(lambda: self.wall, lambda: self.monotonic)
 
 
 def kept_names(folder: Path) -> list[str]:
@@ -58,10 +62,10 @@ def test_a_loaded_segment_is_kept_whole_and_goes_when_its_time_is_over(
     spool.room.measure()
     assert spool.room.kept_bytes == sum(len(written[name]) for name in kept)
     assert spool.room.budget.used == size_of(live.path), "kept segments do not count"
-    time.now += 1799 * NANOS
+    time.passes(1799)
     spool.room.measure()
     assert kept_names(tmp_path) == kept
-    time.now += 1 * NANOS
+    time.passes(1)
     spool.room.measure()
     assert kept_names(tmp_path) == []
     assert [file.name for file in (tmp_path / KEPT_FOLDER).iterdir()] == [
@@ -69,6 +73,47 @@ def test_a_loaded_segment_is_kept_whole_and_goes_when_its_time_is_over(
     ]
     spool.close()
     assert stored_seqs(warehouse, spool.run_id) == list(range(200))
+
+
+@pytest.mark.parametrize("step", [30 * 60, 86_400, -86_400])
+def test_a_step_of_the_wall_clock_drops_nothing_early_and_keeps_nothing_longer(
+    tmp_path: Path, step: int
+) -> None:
+    time = Time()
+    spool = open_spool(tmp_path, keep_loaded=1800, clocks=time.clocks())
+    name = put_kept(tmp_path, time)
+    spool.room.measure()
+    time.wall += step * NANOS
+    spool.room.measure()
+    assert kept_names(tmp_path) == [name]
+    time.passes(1799)
+    spool.room.measure()
+    assert kept_names(tmp_path) == [name]
+    time.passes(1)
+    spool.room.measure()
+    assert kept_names(tmp_path) == []
+    spool.close()
+
+
+def test_whoever_starts_again_keeps_it_anew(tmp_path: Path) -> None:
+    """Its age by the wall clock says nothing: that may have been set meanwhile."""
+    time = Time()
+    name = put_kept(tmp_path, time)
+    for _ in range(2):
+        spool = open_spool(tmp_path, keep_loaded=1800, clocks=time.clocks())
+        spool.room.measure()
+        time.passes(1799)
+        spool.room.measure()
+        assert kept_names(tmp_path) == [name]
+        spool.close()
+
+
+def put_kept(folder: Path, time: Time) -> str:
+    """A segment that was loaded and kept now; its name."""
+    segment = segment_file(folder, "alpha-20251113T132000000Z-0000", 0)
+    segment.path.write_bytes(bytes(1000))
+    KeptSegments(folder, 1800).keep(segment, time.wall / NANOS)
+    return segment.path.name
 
 
 def test_a_run_that_is_finished_is_kept_to_its_last_segment(

@@ -51,8 +51,10 @@ class Pod:
             wall=lambda: round(BEGAN.timestamp()) * SECOND + self.passed,
             monotonic=lambda: self.passed,
         )
-        self.spool = Spool.open(self.folder / "spool", "alpha", "run-1", segment_bytes=1 << 20)
-        self.loader = Loader(self.spool, self.settings, Limits(), clock=self.clocks.wall)
+        self.spool = Spool.open(
+            self.folder / "spool", "alpha", "run-1", segment_bytes=1 << 20, clocks=self.clocks
+        )
+        self.loader = Loader(self.spool, self.settings, Limits())
         watcher = AssignmentWatcher(self.settings, PodPaths(self.folder, "alpha"))
         self.state = StreamerState(self.spool, self.loader, watcher, Tracker(30), self.clocks)
         self.intake = Intake(self.state)

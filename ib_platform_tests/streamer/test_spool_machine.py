@@ -149,7 +149,6 @@ class SpoolMachine(RuleBasedStateMachine):
             self.spool,
             self.warehouse,
             LIMITS,
-            clock=lambda: self.now,
             rng=random.Random(1),
             pause=lambda seconds: None,
         )

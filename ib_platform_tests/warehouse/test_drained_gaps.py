@@ -15,8 +15,9 @@ from ib_platform.config import ClickHouse, PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.drain import drain
+from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool
-from ib_platform.warehouse.compact import finalize
+from ib_platform.warehouse.compact import dates_needing_revision, finalize
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.support import CAPTURE_CONID, capture_ladder_payloads, make_config
@@ -52,8 +53,9 @@ def client(warehouse: ClickHouse) -> Iterator[Any]:
     connected.close()
 
 
-def die_at_noon(folder: Path) -> str:
-    """A streamer whose ladder begins at NOON, a frame every half second, until it is killed."""
+def die_at_noon(folder: Path, loaded_into: PlatformConfig | None = None) -> str:
+    """A streamer whose ladder begins at NOON, a frame every half second, until it is killed; all of
+    it is loaded by then if ``loaded_into`` says where."""
     spool = Spool.open(
         folder, "alpha", "alpha-20261118T180000000Z-dead", segment_bytes=1 << 20,
         clocks=At(NOON - SECOND).clocks(),
@@ -65,6 +67,8 @@ def die_at_noon(folder: Path) -> str:
     for number, payload in enumerate(capture_ladder_payloads()[:FRAMES]):
         at = NOON + number * SECOND // 2
         spool.append_frame(at, at, 1, payload)
+    if loaded_into is not None:
+        assert Loader(spool, loaded_into.clickhouse, loaded_into.limits).drain()
     spool.close()
     return spool.run_id
 
@@ -149,3 +153,41 @@ def test_a_streamer_that_starts_after_the_drain_ends_the_gap(
     assert first == (60, 120, "streamer_died")
     assert second[0] == 240
     assert second[2] == "streamer_died"
+
+
+@pytest.mark.parametrize("days", [2, 40])
+def test_what_is_told_late_makes_the_dates_due(
+    client: Any, config: PlatformConfig, tmp_path: Path, days: int
+) -> None:
+    """All frames were stored in time, so that nothing else of these dates changes."""
+    folder = tmp_path / "spool"
+    assign(client, [(CL, "alpha", CAPTURE_CONID)], NOON - 5 * SECOND)
+    dead = die_at_noon(folder, loaded_into=config)
+    told = DAY + timedelta(days=days)
+    build_what_is_due(client, config, until=told)
+    following = DAY + timedelta(days=1)
+    assert causes(client) == {DAY: {"unknown"}, following: {"unknown"}}
+    at = NOON + days * 86_400 * SECOND
+    drained = drain(config, "alpha", folder, 120, At(at).clocks())
+    assert drained is not None
+    assert drained.loaded == {dead: 0}
+    build_what_is_due(client, config, until=told)
+    assert causes(client) == {DAY: {"streamer_died"}, following: {"streamer_died"}}
+
+
+def build_what_is_due(client: Any, config: PlatformConfig, until: date) -> None:
+    """On the morning of a date, which is still open then; afterwards nothing is due."""
+    morning = datetime(until.year, until.month, until.day, 12, tzinfo=UTC)
+    for day in dates_needing_revision(client, morning):
+        finalize(client, config, day, now=morning)
+    assert dates_needing_revision(client, morning) == []
+
+
+def causes(client: Any) -> dict[date, set[str]]:
+    """Of CL's gaps on DAY and on the date after it."""
+    rows = client.query(
+        "SELECT toString(trade_date), groupUniqArray(toString(cause)) FROM gaps "
+        "WHERE contract = {key:String} AND trade_date <= {last:Date} GROUP BY trade_date",
+        parameters={"key": CL, "last": DAY + timedelta(days=1)},
+    ).result_rows
+    return {date.fromisoformat(day): set(found) for day, found in rows}
