@@ -16,6 +16,7 @@ from ib_platform.streamer import backlog as backlog_module
 from ib_platform.streamer.segments import list_segments
 from ib_platform.streamer.sender import Sender
 from ib_platform_tests.figures import Figures
+from ib_platform_tests.streamer.decoded import assert_decoded, delta_ladder, full_ladder, quote
 from ib_platform_tests.streamer.spools import (
     RunProcess,
     append,
@@ -95,16 +96,19 @@ def test_a_crash_between_any_two_steps(
 ) -> None:
     """Two earlier runs, then one that dies at step 1, 2, 3, ...; what it left is then loaded."""
     stop_merges(warehouse)
-    runs: dict[str, int] = {}
+    first = [full_ladder(0), quote(1), delta_ladder(2, after=0), b"x"]
+    first = [payload.ljust(1500) for payload in first]
+    own = [full_ladder(3), delta_ladder(4, after=3)]
+    runs: dict[str, list[bytes]] = {}
     for step in range(1, 100):
         folder = tmp_path / str(step)
         crash = CrashAt(step, after)
         died = [
-            died_run(folder, [b"x" * 1500] * 4, segment_bytes=4096),
-            died_run(folder, [b"y"]),
+            died_run(folder, first, segment_bytes=4096),
+            died_run(folder, [quote(5)]),
         ]
         second = open_spool(folder)
-        append(second, [b"z", b"z"])
+        append(second, own)
         with monkeypatch.context() as patch:
             patch.setattr(backlog_module, "save_manifest", crash.wrap(backlog_module.save_manifest))
             patch.setattr(Sender, "_insert", crash.wrap(Sender._insert))
@@ -116,12 +120,15 @@ def test_a_crash_between_any_two_steps(
         last = open_spool(folder)
         assert loader_of(last, warehouse).drain()
         last.close()
-        runs |= {died[0]: 4, died[1]: 1, second.run_id: 2}
+        runs |= {died[0]: first, died[1]: [quote(5)], second.run_id: own}
         assert {segment.run_id for segment in list_segments(folder)} == {last.run_id}
         if crash.count < step:
             break
     assert step > 15
     stored = query(warehouse, "SELECT run_id, count(), uniqExact(seq) FROM frames GROUP BY run_id")
-    assert {run_id: counts for run_id, *counts in stored} == {r: [n, n] for r, n in runs.items()}
+    assert {run_id: counts for run_id, *counts in stored} == {
+        run_id: [len(payloads)] * 2 for run_id, payloads in runs.items()
+    }
+    assert_decoded(warehouse, runs)
     recovered = [detail["run_id"] for _, detail in events(warehouse, "run_recovered")]
     assert sorted(recovered) == sorted(runs)

@@ -3,7 +3,8 @@
 The model knows which frames the spool has acknowledged, run by run. Whatever happens (kills at any
 write, torn tails, a server that fails before or after it has stored, refused batches, kept segments
 that expire or make room, drains in between): once everything is loaded, ClickHouse holds exactly
-these frames, each once, and every run that died was recovered exactly once.
+these frames, each once, every ladder and quote among them with its decoded row and no other, and
+every run that died was recovered exactly once.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ from ib_platform.streamer.segments import list_segments
 from ib_platform.streamer.sender import REFUSALS, Sender
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import connect
+from ib_platform_tests.streamer.decoded import assert_decoded, delta_ladder, full_ladder, quote
 from ib_platform_tests.streamer.spools import BASE_NS, open_spool, query, stop_merges
 
 LIMITS = Limits(load_rows=4)
 SEGMENT = 4096
-PAYLOADS = st.lists(st.sampled_from([20, 400, 1500]), min_size=1, max_size=6)
+SHAPES = st.sampled_from(["short", "long", "full", "delta", "quote"])
+CONIDS = (1, 2)
+PAYLOADS = st.lists(st.tuples(SHAPES, st.sampled_from(CONIDS)), min_size=1, max_size=6)
 
 
 class Crash(BaseException):
@@ -119,6 +123,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="spool_machine"))
         self.now = BASE_NS
         self.frames: dict[str, list[bytes]] = {}
+        self.windows = dict.fromkeys(CONIDS, 0)
         self.opened: set[str] = set()
         self.stopped: set[str] = set()
         self.spool: Spool | None = None
@@ -154,15 +159,28 @@ class SpoolMachine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.spool is not None)
-    @rule(sizes=PAYLOADS)
-    def receive(self, sizes: list[int]) -> None:
+    @rule(frames=PAYLOADS)
+    def receive(self, frames: list[tuple[str, int]]) -> None:
         assert self.spool is not None
         known = self.frames[self.spool.run_id]
-        for size in sizes:
+        for shape, conid in frames:
             self.now += 10**6
-            payload = f"{self.spool.run_id} {len(known)} ".encode().ljust(size, b".")
+            payload = self.payload(shape, len(known), conid)
             self.spool.append_frame(self.now, self.now, 1, payload)
             known.append(payload)
+
+    def payload(self, shape: str, number: int, conid: int) -> bytes:
+        """A delta belongs to the newest window of any run, so it may be an orphan in its own."""
+        assert self.spool is not None
+        if shape == "full":
+            self.windows[conid] = number
+            return full_ladder(number, conid)
+        if shape == "delta":
+            return delta_ladder(number, self.windows[conid], conid)
+        if shape == "quote":
+            return quote(number, conid)
+        size = 20 if shape == "short" else 1500
+        return f"{self.spool.run_id} {number} ".encode().ljust(size, b".")
 
     @precondition(lambda self: self.spool is not None)
     @rule(batches=st.integers(1, 6))
@@ -253,6 +271,7 @@ class SpoolMachine(RuleBasedStateMachine):
             for seq, payload in enumerate(payloads)
         )
         assert [(run, seq, _text(payload)) for run, seq, payload in rows] == expected
+        assert_decoded(self.warehouse, self.frames)
         recovered = query(
             self.warehouse,
             "SELECT JSONExtractString(detail, 'run_id') FROM stream_events "
