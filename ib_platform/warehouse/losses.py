@@ -56,8 +56,8 @@ def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
             resent.add(batch)
         elif event["kind"] == StreamEventKind.BATCH_REFUSED:
             span = span_of(event)
-            # Ladders lack nothing where only quotes were refused.
-            if detail.get("tables") != ["quote_frames"]:
+            # Ladders lack nothing where only quotes or events were refused.
+            if set(detail.get("tables") or ["frames"]) - {"quote_frames", "stream_events"}:
                 cause, between = Cause.QUARANTINED, _around(detail)
                 refused[batch] = Loss(run_id, span.begin, span.end, cause, between)
     return [loss for batch, loss in refused.items() if batch not in resent]

@@ -1,0 +1,35 @@
+"""Which refused batches are losses of ladders."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ib_platform.states import Cause, StreamEventKind
+from ib_platform.warehouse.evidence import Loss
+from ib_platform.warehouse.losses import _quarantined
+
+SPAN = {"begin": "1970-01-01T00:00:01+00:00", "end": "1970-01-01T00:00:02+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("tables", "is_lost"),
+    [
+        (["frames"], True),
+        (["ladder_frames", "quote_frames"], True),
+        (["quote_frames"], False),
+        (["stream_events"], False),
+        (["stream_events", "quote_frames"], False),
+        (None, True),
+    ],
+)
+def test_ladders_lack_what_their_tables_refused(tables: list[str] | None, is_lost: bool) -> None:
+    told = {"batch": "r.0.0-9", "run_id": "r", "first_seq": 3, "last_seq": 5, **SPAN}
+    detail = json.dumps(told if tables is None else {**told, "tables": tables})
+    refused = {"kind": StreamEventKind.BATCH_REFUSED, "detail": detail, "at": 0}
+    second = 1_000_000_000
+    loss = Loss("r", second, 2 * second, Cause.QUARANTINED, (2, 6))
+    assert _quarantined([refused]) == [loss] * is_lost
+    resent = {**refused, "kind": StreamEventKind.BATCH_RESENT}
+    assert _quarantined([refused, resent]) == []
