@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ib_platform.states import Cause
 from ib_platform.warehouse.evidence import RUN_END, Evidence, Gap, Run, Spell
@@ -40,9 +40,9 @@ def cause_of_silence(silence: Span, evidence: Evidence) -> Cause:
 
 
 def explained(hole: Span, evidence: Evidence) -> list[Gap]:
-    """The hole as gaps: one up to the end of each run that ends inside of it, and up to each that
-    has lost its first frames, each with the cause that held the longest. It begins with what ended
-    the stream, and each word of the streamer may change that."""
+    """The hole as gaps: one up to the end of each run that ends inside of it, and one for each loss
+    of frames that came none the less, each with the cause that held the longest. It begins with
+    what ended the stream, and each word of the streamer may change that."""
     before = [spell for spell in evidence.spells if spell.end <= hole.begin]
     changes = _changes(hole, evidence, never_came=not before)
     first = _cause_at_start(hole, evidence)
@@ -54,10 +54,16 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
     if before:
         last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
         first = cause_of_end(last, evidence)
-    lost = _lost_beginnings(evidence)
+    lost = _own_losses(evidence)
     first = next((cause for span, cause in lost if span.begin <= hole.begin < span.end), first)
     gaps: list[Gap] = []
-    turns = sorted([*_run_ends(evidence), *((span.begin, cause) for span, cause in lost)])
+    turns = sorted(
+        [
+            *_run_ends(evidence),
+            *((span.begin, cause) for span, cause in lost),
+            *((span.end, _known_at(span.end, changes, cause)) for span, cause in lost),
+        ]
+    )
     turns = [(at, cause) for at, cause in turns if hole.begin < at < hole.end]
     begins = [(hole.begin, first), *turns]
     for (begin, cause), end in zip(begins, [*(at for at, _ in turns), hole.end], strict=True):
@@ -90,14 +96,21 @@ def _run_ends(evidence: Evidence) -> list[tuple[int, Cause]]:
     return sorted((at, cause) for at, cause in ends if cause is not Cause.UNKNOWN)
 
 
-def _lost_beginnings(evidence: Evidence) -> list[tuple[Span, Cause]]:
-    """What runs of the paper user lost before their first frame."""
+def _own_losses(evidence: Evidence) -> list[tuple[Span, Cause]]:
+    """What a full disk refused, and what runs of the paper user lost before their first frame: then
+    frames came, though nothing that is stored shows it."""
     own = {run.run_id for run in evidence.runs if run.paper_user == evidence.paper_user}
     return [
         (Span(loss.begin, loss.end), known_cause(loss.cause, Cause.UNKNOWN))
         for loss in evidence.losses
-        if loss.opens and loss.run_id in own
+        if loss.run_id in own and (loss.opens or loss.cause == Cause.DISK_FULL)
     ]
+
+
+def _known_at(instant: int, changes: Sequence[tuple[int, Cause]], otherwise: Cause) -> Cause:
+    """The newest telling cause that was learnt before the instant."""
+    known = [(at, c) for at, c in changes if at < instant and c not in _SAY_LITTLE]
+    return max(known, key=lambda change: change[0])[1] if known else otherwise
 
 
 def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> Cause:

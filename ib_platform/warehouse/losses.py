@@ -39,10 +39,9 @@ def _hole(row: dict[str, Any]) -> list[Loss]:
     spans = [Span(begin, max(end, begin + elapsed))]
     if end < begin + elapsed:
         spans.append(Span(end - elapsed, end))
-    opens = row["previous_seq"] < 0
     # A step of the clock before frame 0 is one before the run.
     between = max(0, row["previous_seq"]), row["seq"]
-    cause = Cause.SPOOL_DAMAGED
+    cause, opens = Cause.SPOOL_DAMAGED, row["previous_seq"] < 0
     return [Loss(row["run_id"], span.begin, span.end, cause, between, opens) for span in spans]
 
 

@@ -227,6 +227,32 @@ def test_lost_frames_are_a_gap_of_their_own_cause() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("events", "gaps"),
+    [
+        ([], [(10, 40, Cause.DISK_FULL)]),
+        ([(20, "disconnected")], [(10, 40, Cause.DISK_FULL)]),
+        (
+            [(24, "disconnected"), (24, "session_lost")],
+            [(10, 25, Cause.DISK_FULL), (25, 40, Cause.SESSION_LOST)],
+        ),
+    ],
+)
+def test_frames_that_a_full_disk_refused_before_the_connection_ended(
+    events: list[tuple[int, str]], gaps: list[tuple[int, int, Cause]]
+) -> None:
+    """Found by the chaos test: with nothing stored, the ladder ended when the disk was full."""
+    spells = [
+        spell(0, 10, ended_by="disconnected", cause="disconnected"),
+        spell(40, 60, epoch=2),
+    ]
+    causes = [NamedCause(at, "alpha", None, said) for at, said in events]
+    losses = [Loss("r", 10, 25, "disk_full")]
+    runs = [Run("alpha", "r", 0, 60)]
+    found = find_gaps([Span(0, 60)], evidence(spells, runs, losses=losses, causes=causes))
+    assert [(gap.begin, gap.end, gap.cause) for gap in found] == gaps
+
+
 def test_what_one_pod_lost_another_may_have() -> None:
     losses = [Loss("r", 10, 25, "disk_full")]
     spells = [spell(0, 30), spell(20, 40, run="s")]

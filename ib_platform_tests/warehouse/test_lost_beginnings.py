@@ -180,7 +180,7 @@ def test_the_beginning_of_another_pod_explains_nothing() -> None:
 
 def test_a_clock_that_was_set_back_before_the_run() -> None:
     """When it showed 35, to 20: the ladder of the first run ended in another pass."""
-    step = StepBack("s", 0, until=35, since=20, after_run="r")
+    step = StepBack("s", 0, until=35, since=20)
     loss = Loss("s", 20, 35, Cause.SPOOL_DAMAGED, (0, 60), opens=True)
     evidence = told(steps=[step], losses=[loss])
     assert gaps(Span(0, 60), evidence) == [

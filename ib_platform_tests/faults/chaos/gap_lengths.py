@@ -39,7 +39,8 @@ def overlong_gaps(evidence: Evidence, came_twice: Sequence[tuple[int, int]]) -> 
             if not _is_of_a_told_loss(gap, row, told)
             and not _is_of_another_pass(row, undisturbed, passes, came_twice)
         ]
-        if wrong:
+        # A single frame covers no time.
+        if len(wrong) > 1:
             first, length = wrong[0], (gap.end - gap.begin) / SECOND
             yield (
                 f"{len(wrong)} stored frames lie in a gap of {gap.conid} for {length:.3f} s that "
