@@ -19,7 +19,7 @@ from ib_platform.streamer.app import Streamer
 from ib_platform.streamer.between_runs import say_step_between_runs
 from ib_platform.streamer.ending import say_the_end
 from ib_platform.streamer.insert_metrics import InsertMetrics
-from ib_platform.streamer.lean_imports import keep_pandas_out
+from ib_platform.streamer.lean_imports import import_for_threads, keep_pandas_out
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool, new_run_id
 
@@ -46,6 +46,7 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         PlatformInUseError: the health port is taken.
     """
     keep_pandas_out()
+    import_for_threads()
     user = config.paper_user(paper_user)
     paths = PodPaths(config.runtime.state_dir, user.name)
     run_id = new_run_id(user.name, Clocks().utc())

@@ -39,3 +39,21 @@ def test_arrow_works_while_pandas_is_refused() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert "refused: pandas is kept out" in done.stdout
+
+
+_BEFORE_THREADS = """
+import sys
+from ib_platform.streamer.lean_imports import import_for_threads, keep_pandas_out
+keep_pandas_out()
+assert "pyarrow" not in sys.modules
+import_for_threads()
+print(sorted({"clickhouse_connect", "numpy", "pandas", "pyarrow"} & set(sys.modules)))
+"""
+
+
+def test_what_threads_need_is_there_before_them() -> None:
+    """Found by the chaos test: three threads that import at a time starved a streamer's start."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BEFORE_THREADS], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "['clickhouse_connect', 'numpy', 'pyarrow']\n", done.stderr
