@@ -39,13 +39,15 @@ class ChaosStreamer:
             )
 
     def _false_time(self) -> dict[str, str]:
-        """The wall clock only: what the monotonic clock says stays true."""
+        """The wall clock only: what the monotonic clock says stays true. A step is seen within a
+        second: read at each call, the file starves a process whose threads wait for each other,
+        since they ask for the time thousands of times a second."""
         if FAKETIME is None:
             return {}
         return {
             "LD_PRELOAD": str(FAKETIME),
             "FAKETIME_TIMESTAMP_FILE": str(self._offset_file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DISABLE_SHM": "1",
             "NO_FAKE_STAT": "1",
