@@ -52,7 +52,7 @@ print(sorted({"clickhouse_connect", "numpy", "pandas", "pyarrow"} & set(sys.modu
 
 
 def test_what_threads_need_is_there_before_them() -> None:
-    """Found by the chaos test: three threads that import at a time starved a streamer's start."""
+    """Threads that import at a time hold the interpreter while the first frames come."""
     done = subprocess.run(
         [sys.executable, "-c", _BEFORE_THREADS], capture_output=True, text=True, timeout=120
     )
