@@ -26,7 +26,8 @@ class LoaderHealth(msgspec.Struct):
     """``state``: idle, loading, retrying, or blocked. ``lag_seconds``: age of the oldest record
     that ClickHouse has not acknowledged, None when there is none; of the own run by the monotonic
     clock, of earlier ones by the wall clock, at least 0. ``quarantined_batches``: refused
-    for their content, they wait for a person."""
+    for their content, they wait for a person; ``quarantined_since`` and ``quarantined_error``: when
+    the first of them was refused, and why, None for none."""
 
     state: str = "idle"
     last_error: str | None = None
@@ -34,6 +35,8 @@ class LoaderHealth(msgspec.Struct):
     pending_bytes: int = 0
     recovered_frames: int = 0
     quarantined_batches: int = 0
+    quarantined_since: datetime | None = None
+    quarantined_error: str | None = None
 
 
 class SpoolHealth(msgspec.Struct):

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ib_platform.fleet.pods import PodObservation
+from ib_platform.fleet.recording import loading_troubles
 from ib_platform.health import ContractHealth
 
 UNKNOWN = "–"
@@ -66,6 +67,15 @@ def lines(observations: list[PodObservation], built: dict[str, Built]) -> list[L
     return found
 
 
+def troubles(observations: list[PodObservation], lag_limit: float) -> list[str]:
+    """Why rows do not reach ClickHouse, a line for each trouble of each pod. ``lag_limit``: s."""
+    return [
+        f"{pod.paper_user}: {words}"
+        for pod in observations
+        for words in loading_troubles(pod.streamer_health, lag_limit).values()
+    ]
+
+
 def _process_word(pod: PodObservation) -> str:
     if pod.error is not None:
         return "UNKNOWN"
@@ -96,10 +106,11 @@ def render(rows: list[Line], notes: list[str]) -> Group:
     return Group(table, *(Text(note) for note in notes))
 
 
-def as_text(rows: list[Line]) -> str:
-    """The same in one line, for logs."""
-    return "; ".join(
+def as_text(rows: list[Line], told: list[str]) -> str:
+    """The same in one line, for logs; ``told``: troubles."""
+    found = [
         f"{r.contract} on {r.pod}: {r.pod_state} {r.ladder}, frames {r.frames}, lag {r.lag}, "
         f"last bar {r.last_bar}, verdict {r.verdict}"
         for r in rows
-    )
+    ]
+    return "; ".join([*found, *told])

@@ -17,8 +17,9 @@ from rich.live import Live
 from ib_platform.config import PlatformConfig
 from ib_platform.demo.simulator_record import replay_record
 from ib_platform.demo.summary import PodHistory
-from ib_platform.demo.table import Built, as_text, lines, render
+from ib_platform.demo.table import Built, as_text, lines, render, troubles
 from ib_platform.errors import GatewayError, PlatformError, WarehouseError
+from ib_platform.fleet.decide import Policy
 from ib_platform.fleet.local import LocalRuntime
 from ib_platform.fleet.pods import PodObservation
 from ib_platform.states import PodState
@@ -39,6 +40,7 @@ class Watch:
     ) -> None:
         self._config = config
         self._runtime = LocalRuntime(config, config_file)
+        self._lag_limit = Policy.of(config.limits).patience.lag_limit
         self._began = began
         self._addresses = addresses
         self._sql = files("ib_platform.warehouse.queries").joinpath("demo_latest.sql").read_text()
@@ -88,11 +90,15 @@ class Watch:
         with Live(console=console, auto_refresh=False, transient=False) as live:
             while not stop.is_set() and (end is None or time.monotonic() < end):
                 tend()
-                rows = lines(self._look(), self._latest())
+                seen = self._look()
+                rows = lines(seen, self._latest())
+                told = troubles(seen, self._lag_limit)
                 if console.is_terminal:
-                    live.update(render(rows, self._notes(end)), refresh=True)
+                    live.update(render(rows, [*told, *self._notes(end)]), refresh=True)
                 elif time.monotonic() >= next_text:
-                    console.print(f"{datetime.now():%H:%M:%S} {as_text(rows)}", soft_wrap=True)
+                    console.print(
+                        f"{datetime.now():%H:%M:%S} {as_text(rows, told)}", soft_wrap=True
+                    )
                     next_text = time.monotonic() + _TEXT_EVERY
                 left = _LOOK_EVERY if end is None else end - time.monotonic()
                 stop.wait(max(0.0, min(_LOOK_EVERY, left)))

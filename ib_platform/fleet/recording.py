@@ -9,6 +9,7 @@ from __future__ import annotations
 from ib_platform.health import LoaderHealth, SpoolHealth, StreamerHealth
 from ib_platform.states import ContractState, PodState, SpoolFill
 
+_LONGEST_ERROR = 200
 WELL = frozenset({ContractState.LIVE, ContractState.WARMING_UP, ContractState.MARKET_CLOSED})
 SESSION_UP = frozenset({PodState.AUTHENTICATED, PodState.STREAMING})
 """States in which ladders can come."""
@@ -63,8 +64,12 @@ def _refused(loader: LoaderHealth, paper_user: str) -> str | None:
     if count == 0:
         return None
     batches = "1 batch" if count == 1 else f"{count} batches"
+    why = ""
+    if loader.quarantined_since is not None and loader.quarantined_error:
+        error = loader.quarantined_error[:_LONGEST_ERROR]
+        why = f" (since {loader.quarantined_since:%Y-%m-%d %H:%M:%S} UTC: {error})"
     return (
-        f"ClickHouse has refused {batches} for the content, set aside in the quarantine: see "
+        f"ClickHouse has refused {batches} for the content{why}, set aside in the quarantine: see "
         f"`ib-platform spool ls --paper-user {paper_user}`, cure it, then "
         f"`ib-platform spool resend --paper-user {paper_user}`"
     )

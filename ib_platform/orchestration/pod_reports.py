@@ -31,6 +31,7 @@ def pods_healthy() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=all(verdict.healthy for verdict in verdicts),
         severity=_severity(verdicts),
+        description=_description(verdicts),
         metadata=_metadata(verdicts),
     )
 
@@ -45,6 +46,7 @@ def check_evaluation(verdicts: Iterable[PodVerdict]) -> dg.AssetCheckEvaluation 
         check_name=CHECK_NAME,
         passed=all(verdict.healthy for verdict in known),
         severity=_severity(known),
+        description=_description(known),
         metadata=_metadata(known),
     )
 
@@ -52,6 +54,12 @@ def check_evaluation(verdicts: Iterable[PodVerdict]) -> dg.AssetCheckEvaluation 
 def _severity(verdicts: Iterable[PodVerdict]) -> dg.AssetCheckSeverity:
     alarm = any(verdict.alarm for verdict in verdicts)
     return dg.AssetCheckSeverity.ERROR if alarm else dg.AssetCheckSeverity.WARN
+
+
+def _description(verdicts: Iterable[PodVerdict]) -> str:
+    """What is not well, by pod; the metadata has the words of all of them."""
+    ill = [str(verdict) for verdict in verdicts if not verdict.healthy]
+    return "; ".join(ill) or "every pod is well"
 
 
 def _metadata(verdicts: Iterable[PodVerdict]) -> dict[str, str]:

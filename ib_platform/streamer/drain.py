@@ -20,7 +20,8 @@ from ib_platform.errors import PlatformError
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.lean_imports import keep_pandas_out
 from ib_platform.streamer.loader import Loader
-from ib_platform.streamer.quarantine import RefusedBatch, quarantined
+from ib_platform.streamer.quarantine import RefusedBatch
+from ib_platform.streamer.quarantined import quarantined
 from ib_platform.streamer.segment_writer import give_folder_back, take_folder
 from ib_platform.streamer.segments import list_segments
 from ib_platform.streamer.spool import Spool, new_run_id

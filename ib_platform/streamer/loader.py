@@ -26,7 +26,7 @@ from ib_platform.errors import PlatformError
 from ib_platform.health import LoaderHealth
 from ib_platform.streamer.batch_loading import BatchLoading
 from ib_platform.streamer.insert_observer import InsertObserver
-from ib_platform.streamer.quarantine import quarantined_count
+from ib_platform.streamer.quarantined import waiting
 from ib_platform.streamer.sender import BLOCKED_DELAY, Sender
 from ib_platform.streamer.spool import Spool
 
@@ -122,13 +122,16 @@ class Loader:
             state = "blocked"
         elif state == "loading" and self.progress.oldest is None:
             state = "idle"
+        refused = waiting(self._spool.folder)
         return LoaderHealth(
             state=state,
             last_error=self._spool_error or self._sender.last_error,
             lag_seconds=None if oldest is None else oldest.seconds_ago(self._spool.clocks),
             pending_bytes=pending,
             recovered_frames=self.progress.recovered.total(),
-            quarantined_batches=quarantined_count(self._spool.folder),
+            quarantined_batches=refused.batches,
+            quarantined_since=refused.since,
+            quarantined_error=refused.error,
         )
 
     def _run(self) -> None:

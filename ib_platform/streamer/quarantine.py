@@ -11,9 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +27,12 @@ from ib_platform.streamer.records import (
     encode_record,
     encode_segment_header,
 )
-from ib_platform.streamer.segments import Position, read_records, size_of, sync_folder
+from ib_platform.streamer.segments import Position, sync_folder
 
 QUARANTINE_FOLDER = "quarantine"
 RECORDS_NAME = "records.spool"
 BATCH_NAME = "batch.json"
-_LONGEST_ERROR = 500
+LONGEST_ERROR = 500
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -44,6 +42,12 @@ class Refusal(msgspec.Struct, frozen=True):
     part: Part
     code: int | None
     error: str
+
+    @property
+    def in_words(self) -> str:
+        """Table, code and the beginning of what ClickHouse said."""
+        code = "" if self.code is None else f", code {self.code}"
+        return f"{self.part.table}{code}: {self.error[:LONGEST_ERROR]}"
 
 
 class RefusedBatch(msgspec.Struct, frozen=True):
@@ -77,27 +81,6 @@ class RefusedBatch(msgspec.Struct, frozen=True):
             return f"{missing} frames"
         tables = ", ".join(refusal.part.table for refusal in self.refusals)
         return f"rows of {tables} (all frames are stored)"
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantinedBatch:
-    """A batch in the quarantine."""
-
-    folder: Path
-    batch: RefusedBatch
-
-    def records(self) -> list[Record]:
-        """The batch's records. Raises SpoolError."""
-        path = self.folder / RECORDS_NAME
-        pieces = read_records(path, 0, size_of(path), self.batch.paper_user)
-        return list(chain.from_iterable(pieces))
-
-    def remove(self) -> None:
-        """Take it out of the quarantine, after it was stored. Raises SpoolError."""
-        try:
-            shutil.rmtree(self.folder)
-        except OSError as error:
-            raise SpoolError(f"{self.folder}: cannot be removed ({error})") from error
 
 
 def refused_batch(
@@ -135,7 +118,7 @@ def in_words(batch: RefusedBatch, spool_folder: Path) -> dict[str, Any]:
         "batch": batch.name,
         "tables": [refusal.part.table for refusal in batch.refusals],
         "codes": [refusal.code for refusal in batch.refusals],
-        "error": batch.refusals[0].error[:_LONGEST_ERROR],
+        "error": batch.refusals[0].error[:LONGEST_ERROR],
         "frames": batch.frames,
         "first_seq": batch.first_seq,
         "last_seq": batch.last_seq,
@@ -188,52 +171,6 @@ def set_aside(spool_folder: Path, batch: RefusedBatch, records: Sequence[Record]
         shutil.rmtree(temporary, ignore_errors=True)
         raise SpoolError(f"{folder}: a refused batch cannot be set aside ({error})") from error
     return folder
-
-
-def quarantined(spool_folder: Path) -> list[QuarantinedBatch]:
-    """All batches in the quarantine, runs by name, in their order within a run.
-
-    Raises:
-        SpoolError: one of them cannot be read.
-    """
-    found = []
-    for folder in _folders(spool_folder):
-        file = folder / BATCH_NAME
-        try:
-            batch = msgspec.json.decode(file.read_bytes(), type=RefusedBatch)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SpoolError(f"{file}: cannot be read ({error})") from error
-        found.append(QuarantinedBatch(folder, batch))
-    return sorted(found, key=lambda one: _place(one.batch.begin))
-
-
-def quarantined_count(spool_folder: Path) -> int:
-    """How many batches wait for a person."""
-    return len(_folders(spool_folder))
-
-
-def quarantined_bytes(spool_folder: Path) -> int:
-    """Bytes of all quarantined batches."""
-    return sum(
-        size_of(folder / name)
-        for folder in _folders(spool_folder)
-        for name in (RECORDS_NAME, BATCH_NAME)
-    )
-
-
-def _place(position: Position) -> tuple[str, int, int]:
-    return position.run_id, position.segment, position.offset
-
-
-def _folders(spool_folder: Path) -> list[Path]:
-    quarantine = spool_folder / QUARANTINE_FOLDER
-    if not quarantine.is_dir():
-        return []
-    return sorted(
-        folder
-        for folder in quarantine.iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
-    )
 
 
 def instant_of_ns(instant_ns: int) -> datetime:

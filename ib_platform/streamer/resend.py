@@ -24,7 +24,8 @@ from ib_platform.streamer.asking import missing_rows
 from ib_platform.streamer.batches import load_manifest
 from ib_platform.streamer.decode import STREAM_EVENTS, Row, RunDecoder, trade_date_of_ns
 from ib_platform.streamer.kept import KeptSegments
-from ib_platform.streamer.quarantine import RefusedBatch, quarantined
+from ib_platform.streamer.quarantine import RefusedBatch
+from ib_platform.streamer.quarantined import quarantined
 from ib_platform.streamer.records import Record
 from ib_platform.streamer.segments import SegmentFile, list_segments, read_records, size_of
 from ib_platform.warehouse.connect import (

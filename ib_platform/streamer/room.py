@@ -16,7 +16,7 @@ from ib_platform.health import SpoolHealth
 from ib_platform.states import SpoolFill
 from ib_platform.streamer.budget import Budget
 from ib_platform.streamer.kept import KeptSegments
-from ib_platform.streamer.quarantine import quarantined_bytes
+from ib_platform.streamer.quarantined import quarantined_bytes
 from ib_platform.streamer.reserve import RESERVE_BYTES, Reserve, no_room
 from ib_platform.streamer.segments import list_segments, list_torn, size_of
 

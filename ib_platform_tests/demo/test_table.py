@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from ib_platform.demo.table import Built, as_text, lines, render
+from ib_platform.demo.table import Built, as_text, lines, render, troubles
 from ib_platform.fleet.pods import ContainerState, Phase, PodObservation
 from ib_platform.health import ContractHealth, FrameCounts, LoaderHealth, StreamerHealth
 from ib_platform.states import ContractState, PodState
@@ -37,10 +37,24 @@ def test_a_streaming_pod_shows_everything() -> None:
     pod = PodObservation("alpha", streamer_health=health())
     built = {"CL.NYMEX.front": Built(NOW, Decimal("58.280000000"), "available")}
     (line,) = lines([pod], built)
-    assert as_text([line]) == (
+    assert as_text([line], []) == (
         "CL.NYMEX.front on alpha: STREAMING LIVE, frames 1,234, lag 0.2 s, "
         "last bar 15:31 mid 58.28, verdict available"
     )
+
+
+def test_what_keeps_rows_from_clickhouse_is_said_in_words() -> None:
+    ill = health()
+    ill.loader = LoaderHealth(
+        quarantined_batches=2, quarantined_since=NOW, quarantined_error="frames, code 469: no"
+    )
+    well = PodObservation("beta", streamer_health=health())
+    seen = [PodObservation("alpha", streamer_health=ill), well]
+    (told,) = troubles(seen, 300.0)
+    assert told.startswith("alpha: ClickHouse has refused 2 batches")
+    assert "(since 2026-11-23 15:31:00 UTC: frames, code 469: no)" in told
+    assert as_text(lines(seen, {}), [told]).endswith(f"; {told}")
+    assert troubles([well, PodObservation("gamma")], 300.0) == []
 
 
 def test_what_is_not_known_is_a_dash_and_nothing_pending_is_no_lag() -> None:

@@ -22,7 +22,7 @@ from ib_platform.orchestration.refusals import refusals_result
 from ib_platform.orchestration.standing import results_said_again
 from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
-from ib_platform.streamer.quarantine import quarantined
+from ib_platform.streamer.quarantined import quarantined
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.compact import dates_needing_revision
 from ib_platform.warehouse.connect import Client, connect

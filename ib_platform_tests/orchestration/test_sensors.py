@@ -289,13 +289,15 @@ def test_one_check_covers_all_pods_and_speaks_on_change_only() -> None:
     first = decided(pod(), pod(paper_user="beta"))
     told = check_evaluation(first.verdicts)
     assert told is not None
-    assert told.passed
+    assert (told.passed, told.description) == (True, "every pod is well")
     second = decided(pod(), pod(paper_user="beta"), memory=first.memory)
     assert check_evaluation(second.verdicts) is None
     third = decided(pod(), pod(paper_user="beta", streamer_container=GONE), memory=second.memory)
     told = check_evaluation(third.verdicts)
     assert told is not None
     assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert told.description == str(third.verdicts[1])
+    assert told.description.startswith("beta: ")
 
 
 def test_what_passes_by_itself_is_a_warning() -> None:

@@ -276,7 +276,9 @@ async def test_nothing_is_asked_for_before_sts(
 ) -> None:
     gateway.socket_messages = [WELCOME]
     # A third of the deadline is the goodbye's: a slow machine needs more than the others leave it.
-    limits = config.limits.model_copy(update={"shutdown_deadline": 6})
+    # And the second connection, which gets no heartbeat either, must outlive the stop.
+    quick = {"shutdown_deadline": 6, "heartbeat_timeout": 5}
+    limits = config.limits.model_copy(update=quick)
     file = write_config(config.model_copy(update={"limits": limits}), tmp_path)
     with running("stream", file) as streamer:
         await _until(lambda: gateway.socket_cookie == "api=cafe", "a websocket")

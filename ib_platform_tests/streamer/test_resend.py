@@ -23,9 +23,13 @@ from ib_platform.streamer.batch_loading import MOST_REFUSED_IN_A_ROW
 from ib_platform.streamer.quarantine import (
     BATCH_NAME,
     QUARANTINE_FOLDER,
+)
+from ib_platform.streamer.quarantined import (
+    Waiting,
     quarantined,
     quarantined_bytes,
     quarantined_count,
+    waiting,
 )
 from ib_platform.streamer.resend import Resender
 from ib_platform.streamer.resend_command import resend_spool
@@ -76,7 +80,10 @@ def test_a_refused_batch_is_set_aside_whole_and_the_rest_goes_on(
     assert refusal.error.startswith("Constraint `forbidden` for table "), "the server's words only"
     assert "violated" in refusal.error
     assert "http" not in refusal.error
-    assert loader.health().quarantined_batches == quarantined_count(tmp_path) == 1
+    health = loader.health()
+    assert health.quarantined_batches == quarantined_count(tmp_path) == 1
+    assert health.quarantined_since == told.refused_at
+    assert (health.quarantined_error or "").startswith("frames, code 469: Constraint `forbidden`")
     assert quarantined_bytes(tmp_path) > 0
     drained(spool, warehouse)
     ((_, detail),) = events(warehouse, StreamEventKind.BATCH_REFUSED)
@@ -230,6 +237,7 @@ def test_a_batch_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     with pytest.raises(SpoolError, match=BATCH_NAME):
         quarantined(tmp_path)
+    assert waiting(tmp_path) == Waiting(1, None, None)
     (folder / BATCH_NAME).write_bytes(msgspec.json.encode({"name": "x"}))
     with pytest.raises(SpoolError, match="cannot be read"):
         quarantined(tmp_path)

@@ -106,7 +106,8 @@ def check(
 
     Exit code 1 when there is a finding.
     """
-    from ib_platform.streamer.quarantine import quarantined_count, remedy
+    from ib_platform.streamer.quarantine import remedy
+    from ib_platform.streamer.quarantined import quarantined_count
     from ib_platform.streamer.spool_commands import findings
 
     folders = spool_folders(load_config(config_file), paper_user)

@@ -21,8 +21,8 @@ from ib_platform.streamer.quarantine import (
     QUARANTINE_FOLDER,
     RECORDS_NAME,
     RefusedBatch,
-    quarantined_bytes,
 )
+from ib_platform.streamer.quarantined import quarantined_bytes
 from ib_platform.streamer.segments import SegmentFile, list_segments, list_torn, size_of
 from ib_platform.streamer.spool_commands.contents import Contents, read_contents
 from ib_platform.streamer.spool_commands.owner import Owner, owner_of
