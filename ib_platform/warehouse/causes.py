@@ -54,12 +54,18 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
     if before:
         last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
         first = cause_of_end(last, evidence)
-    lost = _own_losses(evidence)
-    first = next((cause for span, cause in lost if span.begin <= hole.begin < span.end), first)
+    lost, ends = _own_losses(evidence), _run_ends(evidence)
+    heard_until = hole.begin
+    if before and last.ended_by == "disconnected":
+        # A ladder ends with its last stored frame; others came until the connection ended.
+        known = min([at for at, _ in [*changes, *ends] if at >= hole.begin], default=hole.begin)
+        heard_until = min(known, hole.begin + evidence.silent_after)
+    taking = (c for span, c in lost if span.begin <= heard_until and hole.begin < span.end)
+    first = next(taking, first)
     gaps: list[Gap] = []
     turns = sorted(
         [
-            *_run_ends(evidence),
+            *ends,
             *((span.begin, cause) for span, cause in lost),
             *((span.end, _known_at(span.end, changes, cause)) for span, cause in lost),
         ]

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
 
 _LEAST_NS = 500_000_000
+_SAME_NS = 50_000_000
+"""Two looks at two clocks agree on a step up to this."""
 
 
 def read_steps_back(
     build: Build, runs: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]
 ) -> list[StepBack]:
     """Steps back of half a second or more. ``runs``: rows of ``runs.sql``. An event may be lost
-    with a part of the spool; what lies between two stored frames is taken from these."""
+    with a part of the spool: that there was a step between two stored frames is taken from these,
+    and only when it was from the event."""
     numbers = {row["run_id"]: (row["first_seq"], row["last_seq"]) for row in runs}
-    steps = []
-    for step in _told(events):
+    steps, told = [], list(_told(events))
+    for step in told:
         first, last = numbers.get(step.run_id, (0, -1))
         if not first < step.before_seq <= last:
             steps.append(step)
@@ -33,10 +36,26 @@ def read_steps_back(
     if stepped:
         rows = build.rows("steps", run_ids=stepped, least_ns=_LEAST_NS)
         steps += [
-            StepBack(row["run_id"], row["before_seq"], row["until_ns"], row["since_ns"])
+            _narrowed(
+                StepBack(row["run_id"], row["before_seq"], row["until_ns"], row["since_ns"]), told
+            )
             for row in rows
         ]
     return steps
+
+
+def _narrowed(shown: StepBack, told: Sequence[StepBack]) -> StepBack:
+    """The step that two frames show, as the streamer saw it: it looks at its clocks more often than
+    frames come. Where that does not fit (several steps between two frames), as they show it."""
+    by = shown.until - shown.since
+    fitting = [
+        step
+        for step in told
+        if (step.run_id, step.before_seq) == (shown.run_id, shown.before_seq)
+        and abs(step.until - step.since - by) < _SAME_NS
+        and step.since <= shown.since
+    ]
+    return fitting[0] if len(fitting) == 1 else shown
 
 
 def _told(events: Sequence[dict[str, Any]]) -> Iterator[StepBack]:

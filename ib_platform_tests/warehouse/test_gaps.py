@@ -253,6 +253,31 @@ def test_frames_that_a_full_disk_refused_before_the_connection_ended(
     assert [(gap.begin, gap.end, gap.cause) for gap in found] == gaps
 
 
+@pytest.mark.parametrize(
+    ("last_frame", "disconnected", "gaps"),
+    [
+        (12, 20, [(12, 40, Cause.DISK_FULL)]),
+        (12, 13, [(12, 14, Cause.DISCONNECTED), (14, 40, Cause.DISK_FULL)]),
+        (3, 20, [(3, 14, Cause.DISCONNECTED), (14, 40, Cause.DISK_FULL)]),
+    ],
+)
+def test_a_loss_begins_with_the_last_frame_that_was_kept(
+    last_frame: int, disconnected: int, gaps: list[tuple[int, int, Cause]]
+) -> None:
+    """Found by the chaos test: the connection was up when the disk refused its first frame."""
+    spells = [
+        spell(0, last_frame, ended_by="disconnected", cause="disconnected"),
+        spell(40, 60, epoch=2),
+    ]
+    more: dict[str, Any] = {
+        "causes": [NamedCause(disconnected, "alpha", None, "disconnected")],
+        "losses": [Loss("r", 14, 25, "disk_full")],
+        "silent_after": 10,
+    }
+    found = find_gaps([Span(0, 60)], evidence(spells, [Run("alpha", "r", 0, 60)], **more))
+    assert [(gap.begin, gap.end, gap.cause) for gap in found] == gaps
+
+
 def test_what_one_pod_lost_another_may_have() -> None:
     losses = [Loss("r", 10, 25, "disk_full")]
     spells = [spell(0, 30), spell(20, 40, run="s")]

@@ -319,6 +319,19 @@ def _step(run: Recorder, before: int, after: int, **more: Any) -> None:
     run.event(NOON + after * SECOND, StreamEventKind.CLOCK_STEP, "clock_step", **told)
 
 
+def test_a_step_was_when_the_streamer_saw_it(warehouse: ClickHouse, tmp_path: Path) -> None:
+    """Found by the chaos test: set back by 8 s while the streamer stood still for 3 s; the next
+    frame came 2 s after it had looked. The clock never showed what it would have shown then."""
+    run = Recorder("alpha-1")
+    _ladders(run, NOON, NOON + 21 * SECOND)
+    _step(run, 20, 15, passed_ms=3000)
+    run.event(NOON + 15 * SECOND, StreamEventKind.DISCONNECTED, "disconnected")
+    run.event(NOON + 16 * SECOND, StreamEventKind.SUBSCRIBE_REQUESTED, "disconnected", 1)
+    _ladders(run, NOON + 17 * SECOND, NOON + 100 * SECOND)
+    gaps = _compacted(warehouse, tmp_path, [run])
+    assert gaps[:-1] == [(15, 17, "disconnected"), (20, 23, "disconnected")]
+
+
 def test_a_step_in_a_run_turns_no_order_around(warehouse: ClickHouse, tmp_path: Path) -> None:
     """Found by a reviewer: set back before the run that it follows, a run seemed to be the first,
     and the other one its successor."""
