@@ -12,6 +12,7 @@ import click
 
 from ib_platform import __version__
 from ib_platform.config import CONFIG_VARIABLE, load_config
+from ib_platform.demo.command import demo, stop
 from ib_platform.errors import PlatformError
 from ib_platform.simulator.cli import CONFIG_OPTION, simulate
 from ib_platform.simulator.fault_cli import fault
@@ -27,8 +28,6 @@ _CONFIG = click.option(
 )
 _PAPER_USER = click.option("--paper-user", required=True, help="Name of a paper user.")
 _FILE = click.Path(path_type=Path)
-_PORT = click.IntRange(1, 65535)
-_POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 class _Commands(click.Group):
@@ -53,6 +52,8 @@ main.add_command(fault)
 main.add_command(verify)
 main.add_command(spool)
 main.add_command(drain_spool)
+main.add_command(demo)
+main.add_command(stop)
 
 
 def _log_to_stderr() -> None:
@@ -236,37 +237,6 @@ def doctor(config_file: Path | None, ntp_server: str | None, as_machine_text: bo
     else:
         show(findings, Console())
     sys.exit(exit_code(findings))
-
-
-@main.command()
-@_CONFIG
-def stop(config_file: Path | None) -> None:
-    """Stop exactly the pods and the demo that were started with this configuration."""
-    from ib_platform.demo.stop import stop_everything
-
-    for line in stop_everything(load_config(config_file)):
-        click.echo(line)
-
-
-@main.command()
-@click.option("--folder", type=_FILE, default=Path(".ib_platform/demo"), show_default=True)
-@click.option("--for", "seconds", type=click.FloatRange(min=1), help="End by itself after this.")
-@click.option("--scenario", help="Scenario that both simulated gateways play: name or .yaml file.")
-@click.option("--replay", type=_FILE, help="First paper user plays this recorded capture.")
-@click.option("--speed", type=_POSITIVE, default=1.0)
-@click.option("--max-pause", type=_POSITIVE)
-@click.option("--json", "json_file", type=_FILE, help="Write the summary here.")
-@click.option("--no-ui", is_flag=True, help="Without the Dagster webserver.")
-@click.option("--keep", is_flag=True, help="Go on with the data of the last demo in the folder.")
-@click.option("--ui-port", type=_PORT, default=3000, show_default=True)
-@click.option("--clickhouse-port", type=_PORT, default=8123, show_default=True)
-@click.option("--pod-port", type=click.IntRange(1, 65000), default=5000, show_default=True,
-              help="First of the ports that the pods use.")  # fmt: skip
-def demo(**options: Any) -> None:
-    """The whole system on this machine: simulated IBKR, ClickHouse, Dagster, two pods."""
-    from ib_platform.demo.app import DemoOptions, run
-
-    sys.exit(run(DemoOptions(**options)))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@ uses it any more. Files of a pod: see ``ib_platform.paths.PodPaths``. Works with
 
 from __future__ import annotations
 
-import logging
-import sys
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,28 +15,21 @@ import psutil
 
 from ib_platform.config import PaperUser, PlatformConfig, find_config
 from ib_platform.errors import PlatformError, PlatformInUseError
-from ib_platform.fleet import processes
 from ib_platform.fleet.draining import run_drain
+from ib_platform.fleet.local_containers import (
+    START_ORDER,
+    STOP_ORDER,
+    CommandOf,
+    LocalContainers,
+    platform_command,
+)
 from ib_platform.fleet.podlock import PodLock
-from ib_platform.fleet.pods import Container, ContainerState, Phase, PodObservation, Scope
+from ib_platform.fleet.pods import Container, PodObservation, Scope
 from ib_platform.fleet.probe import health_of
-from ib_platform.fleet.processes import ProcessRecord
 from ib_platform.health import GatewayHealth, StreamerHealth
 from ib_platform.paths import PodPaths
 
-START_ORDER = (Container.GATEWAY, Container.STREAMER)
-STOP_ORDER = (Container.STREAMER, Container.GATEWAY)
-_SUBCOMMANDS = {Container.GATEWAY: "gateway", Container.STREAMER: "stream"}
 _LOG_TAIL_BYTES = 64 * 1024
-CommandOf = Callable[[PaperUser, Container, Path], Sequence[str]]
-logger = logging.getLogger(__name__)
-
-
-def platform_command(user: PaperUser, container: Container, config_file: Path) -> list[str]:
-    """The command line of a container. It names the configuration file and holds no secret."""
-    subcommand = _SUBCOMMANDS[container]
-    options = ["--config", str(config_file), "--paper-user", user.name]
-    return [sys.executable, "-m", "ib_platform.cli", subcommand, *options]
 
 
 class LocalRuntime:
@@ -54,11 +45,9 @@ class LocalRuntime:
     ) -> None:
         self._config = config
         self._config_file = config_file.resolve()
-        self._command_of = command_of
-        deadline = config.limits.shutdown_deadline
-        # A container may flush for the whole deadline: it ends some time after it.
-        self._stop_deadline = 1.5 * deadline
-        self._lock_timeout = 6 * deadline if lock_timeout is None else lock_timeout
+        self._containers = LocalContainers(config, self._config_file, command_of)
+        longest = 6 * config.limits.shutdown_deadline
+        self._lock_timeout = longest if lock_timeout is None else lock_timeout
 
     def observe(self, paper_users: Iterable[str]) -> list[PodObservation]:
         """All pods at once, in threads: two health calls of one ``health_timeout`` each."""
@@ -74,7 +63,7 @@ class LocalRuntime:
             if not end_retirement:
                 self._refuse_retired(paper_user)
             self._retired(paper_user).unlink(missing_ok=True)
-            started = self._start_missing(user)
+            started = self._containers.start_missing(user)
         if not started:
             raise PlatformInUseError(
                 f"pod {paper_user} already runs; restart it, or stop it with `ib-platform stop`"
@@ -86,15 +75,15 @@ class LocalRuntime:
             self._refuse_retired(paper_user)
             for container in STOP_ORDER:
                 if scope is Scope.POD or container is Container.STREAMER:
-                    self._stop(paper_user, container)
-            self._start_missing(user)
+                    self._containers.stop(paper_user, container)
+            self._containers.start_missing(user)
 
     def retire(self, paper_user: str) -> None:
         self._config.paper_user(paper_user)
         with self._lock(paper_user, "retirement"):
             self._retired(paper_user).touch()
             for container in STOP_ORDER:
-                self._stop(paper_user, container)
+                self._containers.stop(paper_user, container)
 
     def unlock(self, paper_user: str) -> None:
         user = self._config.paper_user(paper_user)
@@ -103,13 +92,13 @@ class LocalRuntime:
             token = self._paths(paper_user).unlock_token
             token.write_text(f"{uuid.uuid4().hex}\n", encoding="utf-8")
             for container in STOP_ORDER:
-                self._stop(paper_user, container)
-            self._start_missing(user)
+                self._containers.stop(paper_user, container)
+            self._containers.start_missing(user)
 
     def drain(self, paper_user: str, deadline: float) -> str:
         self._config.paper_user(paper_user)
         with self._lock(paper_user, "drain of the spool"):
-            streamer = self._container(paper_user, Container.STREAMER)
+            streamer = self._containers.state(paper_user, Container.STREAMER)
             if streamer.running:
                 raise PlatformInUseError(
                     f"the streamer of pod {paper_user} runs ({streamer}) and loads its spool by "
@@ -125,7 +114,7 @@ class LocalRuntime:
         if not self._paths(paper_user).folder.is_dir():
             return []
         with self._lock(paper_user, "stop"):
-            lines = [self._stop(paper_user, container) for container in STOP_ORDER]
+            lines = [self._containers.stop(paper_user, container) for container in STOP_ORDER]
         return [line for line in lines if line is not None]
 
     def log_tail(self, paper_user: str, lines: int) -> str:
@@ -142,8 +131,8 @@ class LocalRuntime:
             return PodObservation(paper_user, error=f"{type(error).__name__}: {error}")
 
     def _observe(self, user: PaperUser) -> PodObservation:
-        gateway = self._container(user.name, Container.GATEWAY)
-        streamer = self._container(user.name, Container.STREAMER)
+        gateway = self._containers.state(user.name, Container.GATEWAY)
+        streamer = self._containers.state(user.name, Container.STREAMER)
         timeout = self._config.limits.health_timeout
         with ThreadPoolExecutor(max_workers=2) as pool:
             ask = pool.submit(
@@ -163,53 +152,6 @@ class LocalRuntime:
             acting=self._lock(user.name, "observation").holder(),
         )
 
-    def _container(self, paper_user: str, container: Container) -> ContainerState:
-        path = self._paths(paper_user).process_record(container.value)
-        record = processes.read_record(path)
-        if record is not None and processes.find(record) is not None:
-            return ContainerState(Phase.RUNNING, record.pid, record.started_at)
-        # A record that cannot be read still says that something was started.
-        return ContainerState(Phase.EXITED if path.exists() else Phase.ABSENT)
-
-    def _start_missing(self, user: PaperUser) -> list[Container]:
-        started = []
-        for container in START_ORDER:
-            paths = self._paths(user.name)
-            path = paths.process_record(container.value)
-            record = processes.read_record(path)
-            if record is not None and processes.find(record) is not None:
-                continue
-            command = [
-                *self._command_of(user, container, self._config_file),
-                *self._unlock_option(paths, container),
-            ]
-            mark = self._mark(user.name, container)
-            if (adopted := processes.adopt(command, mark)) is not None:
-                logger.warning("%s of %s: adopted pid %s", container, user.name, adopted.pid)
-                processes.write_record(path, adopted)
-                continue
-            self._stop(user.name, container)  # children that a killed predecessor left behind
-            record = processes.start_detached(command, paths.log(container.value), mark)
-            processes.write_record(path, record)
-            logger.info("%s of %s: started pid %s", container, user.name, record.pid)
-            started.append(container)
-        return started
-
-    def _stop(self, paper_user: str, container: Container) -> str | None:
-        path = self._paths(paper_user).process_record(container.value)
-        line = end_container(
-            processes.read_record(path),
-            self._mark(paper_user, container),
-            self._stop_deadline,
-        )
-        path.unlink(missing_ok=True)
-        return None if line is None else f"{container.value} of {paper_user}: {line}"
-
-    def _unlock_option(self, paths: PodPaths, container: Container) -> list[str]:
-        if container is not Container.GATEWAY or not paths.unlock_token.exists():
-            return []
-        return ["--unlock-token", paths.unlock_token.read_text(encoding="utf-8").strip()]
-
     def _lock(self, paper_user: str, doing: str) -> PodLock:
         return PodLock(self._paths(paper_user), doing, self._lock_timeout)
 
@@ -226,22 +168,6 @@ class LocalRuntime:
                 f"pod {paper_user} is retired and stays stopped; to bring it back, run the job "
                 "launch_pod by hand"
             )
-
-    def _mark(self, paper_user: str, container: Container) -> str:
-        return f"{self._paths(paper_user).folder.resolve()}:{container.value}"
-
-
-def end_container(record: ProcessRecord | None, mark: str, deadline: float) -> str | None:
-    """End a container's own process, then what it left behind; None when there was nothing."""
-    leader = processes.find(record)
-    ended = [leader] if leader is not None else []
-    killed = processes.stop(ended, deadline)
-    rest = processes.marked(mark)
-    killed += processes.stop(rest, deadline)
-    if not ended and not rest:
-        return None
-    pids = ", ".join(str(process.pid) for process in (*ended, *rest))
-    return f"ended pid {pids}" + (" (killed)" if killed else "")
 
 
 def stop_all(config: PlatformConfig) -> list[str]:

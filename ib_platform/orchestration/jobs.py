@@ -7,20 +7,24 @@ them act.
 
 # No `from __future__ import annotations` here: Dagster reads an op's config class from its
 # annotation and cannot resolve text.
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import dagster as dg
-from pydantic import Field
 
 from ib_platform.errors import PlatformError, PlatformInUseError
-from ib_platform.fleet.pods import PodObservation, Scope
-from ib_platform.orchestration.runtime import Fleet, open_fleet
+from ib_platform.fleet.pods import Scope
+from ib_platform.orchestration.job_configs import (
+    LONGEST_DRAIN,
+    DrainSpoolConfig,
+    LaunchPodConfig,
+    RestartPodConfig,
+    RetirePodConfig,
+    UnlockPodConfig,
+)
+from ib_platform.orchestration.runtime import open_fleet
+from ib_platform.orchestration.settling import wait_until_settled
 
-LOG_LINES = 30
-_POLL = 0.25
 _TAGS = {
     "dagster/priority": "10",  # before any compaction that waits in the queue
     # A run whose process was killed would hold the paper user's slot in the queue for ever.
@@ -28,60 +32,8 @@ _TAGS = {
     # The sensor looks again and decides anew; an automatic retry would act on old knowledge.
     "dagster/max_retries": "0",
 }
-_LONGEST_DRAIN = 3600
 # Longer than a drain may take: it ends by itself.
-_DRAIN_TAGS = {**_TAGS, "dagster/max_runtime": str(_LONGEST_DRAIN + 600)}
-_PAPER_USER = "Name of the paper user in the configuration; its pod has the same name"
-_REASON = "Why, for the run's history"
-
-
-class LaunchPodConfig(dg.Config):
-    """The pod to launch."""
-
-    paper_user: str = Field(description=_PAPER_USER)
-    end_retirement: bool = Field(
-        default=True, description="Launch also a pod that was retired; the sensor never does"
-    )
-    reason: str = Field(default="by hand", description=_REASON)
-
-
-class RestartPodConfig(dg.Config):
-    """The pod to restart, and how much of it."""
-
-    paper_user: str = Field(description=_PAPER_USER)
-    scope: Literal["streamer", "pod"] = Field(
-        default="streamer",
-        description="`streamer` leaves the gateway and its login alone; `pod` replaces both, "
-        "which is another login",
-    )
-    reason: str = Field(default="by hand", description=_REASON)
-
-
-class RetirePodConfig(dg.Config):
-    """The pod to stop for good."""
-
-    paper_user: str = Field(description=_PAPER_USER)
-    reason: str = Field(default="by hand", description=_REASON)
-
-
-class UnlockPodConfig(dg.Config):
-    """The pod whose login may be tried again."""
-
-    paper_user: str = Field(description=_PAPER_USER)
-    reason: str = Field(default="by hand", description=_REASON)
-
-
-class DrainSpoolConfig(dg.Config):
-    """The spool to load without a session."""
-
-    paper_user: str = Field(description=_PAPER_USER)
-    deadline: float = Field(
-        default=600,
-        gt=0,
-        le=_LONGEST_DRAIN,
-        description="Seconds; what is not loaded by then stays in the spool, and the run fails",
-    )
-    reason: str = Field(default="by hand", description=_REASON)
+_DRAIN_TAGS = {**_TAGS, "dagster/max_runtime": str(LONGEST_DRAIN + 600)}
 
 
 @dg.op
@@ -95,7 +47,7 @@ def launch(context: dg.OpExecutionContext, config: LaunchPodConfig) -> None:
         except PlatformInUseError as error:
             # Somebody was faster: the pod that runs is the pod that was asked for.
             context.log.warning(str(error))
-        _wait_until_settled(context, fleet, config.paper_user)
+        wait_until_settled(context, fleet, config.paper_user)
 
 
 @dg.op
@@ -105,7 +57,7 @@ def restart(context: dg.OpExecutionContext, config: RestartPodConfig) -> None:
         fleet = open_fleet()
         context.log.info(f"restarting {config.scope} of {config.paper_user}: {config.reason}")
         fleet.runtime.restart(config.paper_user, Scope(config.scope))
-        _wait_until_settled(context, fleet, config.paper_user)
+        wait_until_settled(context, fleet, config.paper_user)
 
 
 @dg.op
@@ -124,7 +76,7 @@ def unlock(context: dg.OpExecutionContext, config: UnlockPodConfig) -> None:
         fleet = open_fleet()
         context.log.info(f"unlocking pod {config.paper_user}: {config.reason}")
         fleet.runtime.unlock(config.paper_user)
-        _wait_until_settled(context, fleet, config.paper_user)
+        wait_until_settled(context, fleet, config.paper_user)
 
 
 @dg.op
@@ -176,68 +128,6 @@ def _failures() -> Iterator[None]:
         yield
     except PlatformError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-
-
-def _wait_until_settled(context: dg.OpExecutionContext, fleet: Fleet, paper_user: str) -> None:
-    """Return when the pod answers with a session state of its own; bounded by start_budget.
-
-    A process that is gone at two looks in a row has ended; at one look, another run that waited
-    for the lock of the pod may be restarting it.
-
-    Raises:
-        dg.Failure: a process ended meanwhile, or the budget is over; holds the tail of the logs.
-    """
-    started = time.monotonic()
-    deadline = started + fleet.config.limits.start_budget
-    looks_at_dead = 0
-    while True:
-        (seen,) = fleet.runtime.observe([paper_user])
-        waited = time.monotonic() - started
-        if seen.settled:
-            context.log.info(f"pod {paper_user} answers after {waited:.1f} s")
-            context.add_output_metadata({"waited_seconds": waited, **describe(seen)})
-            return
-        looks_at_dead = looks_at_dead + 1 if _ended(seen) else 0
-        dead = looks_at_dead > 1
-        if dead or time.monotonic() > deadline:
-            what = "ended" if dead else "has no session"
-            raise dg.Failure(
-                description=f"pod {paper_user} {what} {waited:.1f} s after its start",
-                metadata={
-                    **describe(seen),
-                    "log": dg.MetadataValue.md(
-                        f"```\n{fleet.runtime.log_tail(paper_user, LOG_LINES)}\n```"
-                    ),
-                },
-                allow_retries=False,
-            )
-        time.sleep(_POLL)
-
-
-def _ended(seen: PodObservation) -> bool:
-    gone = not (seen.gateway.running and seen.streamer.running)
-    return gone and seen.error is None and seen.acting is None
-
-
-def describe(seen: PodObservation) -> dict[str, str | int]:
-    """What is known of a pod, as metadata."""
-    described: dict[str, str | int] = {
-        "paper_user": seen.paper_user,
-        "gateway": str(seen.gateway),
-        "streamer": str(seen.streamer),
-    }
-    if seen.gateway_health is not None:
-        described["gateway_state"] = seen.gateway_health.state.value
-        if (alarm := seen.gateway_health.alarm) is not None:
-            described["alarm"] = alarm
-    if (health := seen.streamer_health) is not None:
-        described["streamer_state"] = f"{health.state.value}: {health.reason}"
-        described["run_id"] = health.run_id
-        described["recovered_frames"] = health.loader.recovered_frames
-    for name in ("gateway_error", "streamer_error", "error"):
-        if (problem := getattr(seen, name)) is not None:
-            described[name] = problem
-    return described
 
 
 @dg.job(executor_def=dg.in_process_executor, tags=_TAGS)

@@ -1,8 +1,7 @@
 """One websocket of a client: greeting, heartbeats, session news, feeds, answers, faults.
 
-A gateway sends binary frames that hold UTF-8 JSON and drops what its client says before the
-greeting has come through, as measured on the real program; IBKR itself (face B) sends text and
-keeps early messages until there is a session.
+A gateway drops what its client says before the greeting has come through, as measured on the real
+program; IBKR itself (face B) keeps early messages until there is a session.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 import logging
 from random import Random
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from ib_platform.simulator import shapes
 from ib_platform.simulator.answers import Answers
@@ -24,18 +23,12 @@ from ib_platform.simulator.grid import Grid
 from ib_platform.simulator.login import Login
 from ib_platform.simulator.outages import Outage
 from ib_platform.simulator.session_states import SessionStatus
-from ib_platform.simulator.socket_faults import (
-    ECHO,
-    Closing,
-    OpenConnections,
-    frames_of,
-    is_sendable,
-)
+from ib_platform.simulator.socket_faults import Closing, OpenConnections, frames_of
+from ib_platform.simulator.wire import Wire
 
 logger = logging.getLogger(__name__)
 _MOST_EARLY_MESSAGES = 100
 _MAINTENANCE_CODE = 1001
-_CUT_POLL_SECONDS = 0.1
 
 
 class Connection:
@@ -51,11 +44,9 @@ class Connection:
         self._face = face
         self._request = request
         self._world = face.world
-        self._socket = socket
+        self._wire = Wire(face, request, socket)
         self._connections = connections
         self._luck = Random(f"websocket/{face.world.seed}/{next(connections.numbers)}")
-        self._login: Login | None = None
-        """The login that was greeted; it stays the one of this websocket."""
         self._announced: SessionStatus | None = None
         self._feeds: Feeds | None = None
         self._answers: Answers | None = None
@@ -64,13 +55,14 @@ class Connection:
         self._heartbeats = self._heartbeats_from(now)
         self._wall_offset = self._world.clock.wall() - now
         self._happened: asyncio.Queue[Fault] = asyncio.Queue()
-        self._note = None if face.world.sent_log is None else face.world.sent_log.websocket()
-        self._dead = self._fault(FaultKind.HALF_OPEN) is not None
 
     async def run(self) -> None:
         """Serve until the client leaves. An error in either direction ends both."""
         self._connections.add(self)
-        tasks = [asyncio.create_task(job) for job in (self._read(), self._write(), self._suffer())]
+        tasks = [
+            asyncio.create_task(job)
+            for job in (self._wire.read(self._hear), self._write(), self._suffer())
+        ]
         code = None
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -87,49 +79,19 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if code is not None:
-            await self._close(code)
+            await self._wire.close(code)
 
     def told(self, fault: Fault) -> None:
         """A fault has begun somewhere; what does not concern this websocket is passed over."""
-        if self._dead or not fault.concerns(self._username, fault.symbol):
+        if self._wire.dead or not fault.concerns(self._wire.username, fault.symbol):
             return
         if fault.kind is FaultKind.HALF_OPEN:
-            self._dead = True
-            if self._login is not None:
+            self._wire.dead = True
+            if self._wire.login is not None:
                 # A recording waits for the next websocket: here it would be lost.
-                self._world.outlets(self._login.user.username).remove(self)
+                self._world.outlets(self._wire.login.user.username).remove(self._wire)
         else:
             self._happened.put_nowait(fault)
-
-    async def send(self, payload: bytes, *, as_text: bool = False) -> None:
-        """Write one frame and count it; ConnectionError when the client is gone."""
-        if self._dead:
-            return
-        transport = self._request.transport
-        if self._socket.closed or transport is None or transport.is_closing():
-            raise ConnectionResetError("the client is gone")
-        # From here to the write nothing else runs: what is counted is written.
-        if self._note is not None:
-            self._note(self._username, payload)
-        if self._login is not None:
-            self._world.sent(self._login.user.username).count(payload)
-        if as_text or payload == ECHO or self._sends_text():
-            await self._socket.send_frame(payload, WSMsgType.TEXT)
-        else:
-            await self._socket.send_frame(payload, WSMsgType.BINARY)
-
-    @property
-    def _username(self) -> str | None:
-        """Whose faults concern this websocket."""
-        if self._login is not None:
-            return self._login.user.username
-        return self._face.username_of(self._request)
-
-    def _fault(self, kind: FaultKind) -> Fault | None:
-        return self._world.fault(kind, self._username)
-
-    def _sends_text(self) -> bool:
-        return not self._face.binary_frames or self._fault(FaultKind.TEXT_FRAMES) is not None
 
     # What goes out: a grid of its own for each websocket.
 
@@ -138,7 +100,7 @@ class Connection:
         await clock.sleep(self._world.behaviour.greeting_delay)
         grid = Grid(clock.now(), cadence)
         while True:
-            if not self._dead and self._fault(FaultKind.GATEWAY_HANGS) is None:
+            if not self._wire.dead and self._wire.fault(FaultKind.GATEWAY_HANGS) is None:
                 await self._tick()
             # A slow client skips grid points: the feed is conflated, it never catches up.
             grid.move_on(clock.now())
@@ -149,17 +111,17 @@ class Connection:
         now = self._world.clock.now()
         if self._world.outages.at(self._world.clock.wall()) is Outage.WEEKEND:
             raise Closing(_MAINTENANCE_CODE)
-        if self._login is None or self._announced is None:
-            if self._fault(FaultKind.MAINTENANCE) is not None:
+        if self._wire.login is None or self._announced is None:
+            if self._wire.fault(FaultKind.MAINTENANCE) is not None:
                 return
             await self._greet_if_authenticated(now)
         else:
-            await self._announce_session(self._login, self._announced, now)
+            await self._announce_session(self._wire.login, self._announced, now)
         await self._beat(now)
         if self._feeds is None or self._announced is None or not self._announced.authenticated:
             return
         for frame in self._feeds.due(now):
-            await self.send(frame)
+            await self._wire.send(frame)
 
     async def _greet_if_authenticated(self, now: float) -> None:
         login = self._face.login_of(self._request)
@@ -168,17 +130,17 @@ class Connection:
         status = login.status(now)
         if not status.authenticated:
             return
-        self._login = login
+        self._wire.login = login
         user, world = login.user, self._world
         parameters = world.behaviour.greeting
         for message in greeting(user, login.session_id, status, parameters, self._luck):
-            await self.send(shapes.encode(message))
+            await self._wire.send(shapes.encode(message))
         self._feeds = Feeds(world, login, self, self._luck)
         self._answers = Answers(world, login, self._feeds)
         self._announced = status
         self._heartbeats = self._heartbeats_from(now + world.behaviour.heartbeat_every)
-        if not self._dead:
-            world.outlets(user.username).add(self)
+        if not self._wire.dead:
+            world.outlets(user.username).add(self._wire)
         early, self._early = self._early, []
         for text in early:
             await self._obey(text)
@@ -196,7 +158,7 @@ class Connection:
         if status is before:
             return
         for piece in shapes.sts_pieces(before, status):
-            await self.send(shapes.encode(piece))
+            await self._wire.send(shapes.encode(piece))
         ends = before.authenticated and not status.authenticated
         if ends and self._feeds is not None and not self._world.behaviour.ladders.survive_session:
             self._feeds.end()
@@ -208,45 +170,16 @@ class Connection:
         # Recorded stamps are exactly 10,000 ms apart, whenever the frame is sent.
         point = self._heartbeats.move_on(now) + self._wall_offset
         if self._announced is None:
-            await self.send(WAITING)
-        elif self._fault(FaultKind.NO_HEARTBEATS) is None:
-            skew = self._fault(FaultKind.HEARTBEAT_SKEW)
+            await self._wire.send(WAITING)
+        elif self._wire.fault(FaultKind.NO_HEARTBEATS) is None:
+            skew = self._wire.fault(FaultKind.HEARTBEAT_SKEW)
             stamp = round((point + (0.0 if skew is None else skew.number_of("skew"))) * 1000)
-            await self.send(shapes.encode({"topic": "system", "hb": stamp}))
+            await self._wire.send(shapes.encode({"topic": "system", "hb": stamp}))
 
     # What comes in.
 
-    async def _read(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
-                return
-            if message.type is WSMsgType.CLOSE:
-                if self._dead:
-                    return await self._until_cut()
-                await self._socket.close(drain=False)
-                return
-            while self._fault(FaultKind.GATEWAY_HANGS) is not None:
-                await self._world.clock.sleep(self._world.behaviour.cadence)
-            if self._dead:
-                continue
-            if message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
-            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                data = message.data
-                text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
-                await self._hear(text)
-
-    async def _until_cut(self) -> None:
-        """Half open: not even a goodbye is answered. Polled, since nothing tells of the end of a
-        connection that nobody reads; in the machine's time, in which it lives."""
-        while (transport := self._request.transport) is not None:
-            if transport.is_closing():
-                return
-            await asyncio.sleep(_CUT_POLL_SECONDS)
-
     async def _hear(self, text: str) -> None:
-        closed = self._fault(FaultKind.CLOSED_DURING_SEND)
+        closed = self._wire.fault(FaultKind.CLOSED_DURING_SEND)
         if closed is not None:
             raise Closing(int(closed.number_of("code")))
         if self._answers is not None:
@@ -261,7 +194,7 @@ class Connection:
             return
         now, authenticated = self._world.clock.now(), self._announced.authenticated
         for frame in await self._answers.to(text, now, authenticated=authenticated):
-            await self.send(frame)
+            await self._wire.send(frame)
 
     # What happens to it.
 
@@ -276,15 +209,9 @@ class Connection:
             if self._feeds is not None:
                 self._feeds.suffer(fault, self._world.clock.now())
                 for frame in frames_of(fault):
-                    await self.send(frame)
-
-    async def _close(self, code: int) -> None:
-        if is_sendable(code):
-            await self._socket.close(code=code)
-        elif self._request.transport is not None:
-            self._request.transport.abort()
+                    await self._wire.send(frame)
 
     def _leave(self) -> None:
-        if self._login is not None:
-            self._world.outlets(self._login.user.username).remove(self)
-            self._login.ladders.leave(self)
+        if self._wire.login is not None:
+            self._world.outlets(self._wire.login.user.username).remove(self._wire)
+            self._wire.login.ladders.leave(self)

@@ -8,7 +8,6 @@ is always simulated monotonic seconds from the caller; ``wall_offset`` makes uni
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from ib_platform.simulator.outages import Outage, OutageParameters, Outages
@@ -20,23 +19,7 @@ from ib_platform.simulator.session_states import (
     SessionParameters,
     SessionStatus,
 )
-
-_SSO_LIFETIME_MS = 600_000
-"""IBKR's ``ssoExpires`` runs down from this and jumps back; a low value is no alarm."""
-
-
-@dataclass(slots=True)
-class _Login:
-    """One SSO login. ``earliest``: before it nothing authenticates. ``kept_alive``: a gateway
-    program tickles for it. ``connected``: it has had a brokerage session."""
-
-    began: float
-    last_request: float
-    earliest: float
-    kept_alive: bool
-    connected: bool
-    authenticated_from: float | None = None
-    competing: bool = False
+from ib_platform.simulator.sso_login import SSO_LIFETIME_MS, SsoLogin
 
 
 class UserSessions:
@@ -66,7 +49,7 @@ class UserSessions:
         self._stuck = stuck
         self._words = words
         self._rival_spares = False
-        self._logins: dict[str, _Login] = {}
+        self._logins: dict[str, SsoLogin] = {}
         self._holder: str | None = None
         self._rival = Rival()
         self._settled: float | None = None
@@ -90,7 +73,7 @@ class UserSessions:
         """Begin an SSO login. ``fresh`` false: it happened long ago, without ``login_delay``."""
         self._settle(now)
         delay = self._random.uniform(*self._parameters.login_delay) if fresh else 0.0
-        self._logins[token] = _Login(now, now, now + delay, kept_alive, connected=not fresh)
+        self._logins[token] = SsoLogin(now, now, now + delay, kept_alive, connected=not fresh)
 
     def end_login(self, token: str) -> None:
         """The SSO login is gone (401 from now on). No-op if it was not there."""
@@ -120,10 +103,7 @@ class UserSessions:
             self._rival.lost(now)
         self._hand_over_to(token)
         login.competing = False
-        soonest = max(now + delay + self._parameters.authentication_delay, login.earliest)
-        # An earlier request stands; a client's own may overtake the gateway's delayed one.
-        begun = login.authenticated_from
-        login.authenticated_from = soonest if begun is None else min(begun, soonest)
+        login.start_brokerage(now + delay + self._parameters.authentication_delay)
         waits = self._random.random() < self._parameters.wait_share
         return InitAnswer.WAIT if waits else InitAnswer.STARTED
 
@@ -163,8 +143,7 @@ class UserSessions:
         login = self._logins.get(token)
         if login is None:
             return NO_LOGIN
-        begun = login.authenticated_from
-        authenticated = begun is not None and now >= begun and self._can_authenticate()
+        authenticated = login.has_begun(now) and self._can_authenticate()
         troubled = login.connected and not authenticated
         message, fail = self._words() if troubled else ("", "")
         return SessionStatus(True, login.connected, authenticated, login.competing, message, fail)
@@ -173,8 +152,7 @@ class UserSessions:
         """Whether ``/iserver`` answers: a little later than ``auth/status`` says so."""
         if not self.status(token, now).authenticated:
             return False
-        begun = self._logins[token].authenticated_from
-        return begun is not None and now >= begun + self._parameters.no_bridge_after_init
+        return self._logins[token].has_begun(now, since=self._parameters.no_bridge_after_init)
 
     def brokerage_began(self, token: str) -> float | None:
         """Since when a login has its brokerage session: names that session. None without one."""
@@ -183,8 +161,7 @@ class UserSessions:
     def sso_expires_ms(self, token: str, now: float) -> int:
         """Milliseconds of ``ssoExpires``."""
         login = self._logins.get(token)
-        began = now if login is None else login.began
-        return _SSO_LIFETIME_MS - int((now - began) * 1000) % _SSO_LIFETIME_MS
+        return SSO_LIFETIME_MS if login is None else login.sso_expires_ms(now)
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -218,16 +195,10 @@ class UserSessions:
         self._outage(before, now)
         offset = self._wall_offset
         for token, login in list(self._logins.items()):
-            idle = now - login.last_request
-            too_old = now - login.began > self._parameters.session_limit
             expired = self._outages.ends_login(login.began + offset, now + offset)
-            if (
-                too_old
-                or expired
-                or (not login.kept_alive and idle > self._parameters.sso_idle_end)
-            ):
+            if expired or login.is_over(now, self._parameters):
                 self.end_login(token)
-            elif idle > self._parameters.idle_timeout:
+            elif login.is_idle(now, self._parameters):
                 self.drop_brokerage(token)
         if self._rival.returns(now):
             self._hand_over_to(None)
@@ -238,8 +209,7 @@ class UserSessions:
     def _note_connected(self, now: float) -> None:
         """A login that was authenticated once stays connected, whether anybody looked or not."""
         for login in self._logins.values():
-            begun = login.authenticated_from
-            if begun is not None and now >= begun and self._can_authenticate():
+            if login.has_begun(now) and self._can_authenticate():
                 login.connected = True
 
     def _outage(self, before: float, now: float) -> None:

@@ -6,26 +6,18 @@ announces is sent, and says that files are finished before they are deleted.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
-from ib_platform.streamer.batches import (
-    Batch,
-    Manifest,
-    Recovery,
-    load_manifest,
-    save_manifest,
-)
+from ib_platform.streamer.batch_in_flight import BatchInFlight, Stored
+from ib_platform.streamer.batches import Manifest, Recovery, load_manifest, save_manifest
 from ib_platform.streamer.clearing import Clearing, pending_bytes
 from ib_platform.streamer.decode import LADDER_FRAMES, RunDecoder
-from ib_platform.streamer.in_flight import damages, is_whole, with_stored
 from ib_platform.streamer.loading_batch import LoadingBatch, decode_batch
 from ib_platform.streamer.quarantine import (
     Refusal,
@@ -35,20 +27,18 @@ from ib_platform.streamer.quarantine import (
     set_aside,
 )
 from ib_platform.streamer.records import Record, first_frame
-from ib_platform.streamer.recovery import is_announced, torn_bytes
+from ib_platform.streamer.recovery import is_announced, what_ended
 from ib_platform.streamer.segments import (
     Position,
     list_segments,
     read_chunk,
-    read_records,
+    records_between,
     segment_file,
     size_of,
 )
 from ib_platform.streamer.spool import Spool
 
 logger = logging.getLogger(__name__)
-Stored = Callable[[str, int], Sequence[Record] | None]
-"""Frames of a run from a number on that ClickHouse has, in order; None: no answer."""
 
 
 class Backlog:
@@ -74,15 +64,14 @@ class Backlog:
             SpoolError: the spool cannot be read or the manifest not be written.
         """
         if (batch := self.manifest.batch) is not None:
-            begin, left = self._position(), self._left_of(batch)
-            rebuilt = self._rebuilt(begin, left)
-            if rebuilt is not None and is_whole(batch, rebuilt.batch):
-                return rebuilt
-            there = stored(begin.run_id, self._decoder().next_seq)
+            begin, decoder = self._position(), self._decoder()
+            in_flight = BatchInFlight(self._folder, self._spool.paper_user, begin, decoder, batch)
+            if (whole := in_flight.whole()) is not None:
+                return whole
+            there = stored(begin.run_id, decoder.next_seq)
             if there is None:
                 return None
-            healed = self._healed(batch, left, there)
-            if healed is not None:
+            if (healed := self._heal(in_flight, there)) is not None:
                 return healed
             self._save(replace(self.manifest, batch=None))
         while True:
@@ -126,7 +115,7 @@ class Backlog:
             SpoolError: the disk refuses; the batch stays the next one.
         """
         begin, end = self._position(), loading.batch.end
-        records = self._records(begin, end)
+        records = records_between(self._folder, self._spool.paper_user, begin, end)
         batch = refused_batch(
             begin, end, records, self._decoder(), refusals, self._spool.clocks.utc()
         )
@@ -174,37 +163,14 @@ class Backlog:
         self._save(replace(self.manifest, batch=loading.batch))
         return loading
 
-    def _left_of(self, batch: Batch) -> Position:
-        """Until where the batch's records can still be read: somebody may have cut the segment."""
-        begin, end = self._position(), batch.end
-        path = segment_file(self._folder, end.run_id, end.segment).path
-        return replace(end, offset=max(begin.offset, min(end.offset, size_of(path))))
-
-    def _rebuilt(self, begin: Position, left: Position) -> LoadingBatch | None:
-        records = self._records(begin, left)
-        if not records:
-            return None
-        return decode_batch(self._decoder(), begin, left, records, len(records))
-
-    def _healed(
-        self, batch: Batch, left: Position, stored: Sequence[Record]
-    ) -> LoadingBatch | None:
+    def _heal(self, in_flight: BatchInFlight, stored: Sequence[Record]) -> LoadingBatch | None:
         """The batch, whatever the spool and ClickHouse have of it together; None for nothing."""
-        begin, decoder = self._position(), self._decoder()
-        records = with_stored(self._records(begin, left), stored)
+        begin = self._position()
+        records = in_flight.with_stored(stored)
         if self._said_damaged != begin:
-            cut = batch.end.offset - left.offset
-            for detail in damages(decoder.next_seq, batch, records, cut):
+            for detail in in_flight.damages(records):
                 self._report_damage(begin, detail)
-        if not records:
-            return None
-        healed = decode_batch(decoder, begin, left, records, len(records))
-        return dataclasses.replace(healed, was_damaged=True)
-
-    def _records(self, begin: Position, end: Position) -> list[Record]:
-        path = segment_file(self._folder, end.run_id, end.segment).path
-        pieces = read_records(path, begin.offset, end.offset, self._spool.paper_user)
-        return list(chain.from_iterable(pieces))
+        return in_flight.healed(records)
 
     def _leave_segment(self, position: Position) -> None:
         later = [
@@ -242,17 +208,8 @@ class Backlog:
         intention = Recovery(run_id, self._spool.run_id)
         if intended != intention:
             self._save(replace(self.manifest, recovery=intention))
-        torn = torn_bytes(self._folder, run_id)
-        self._emit(
-            StreamEventKind.RUN_RECOVERED,
-            Cause.STREAMER_DIED,
-            {
-                "run_id": run_id,
-                "frames": ended.frames,
-                "next_seq": ended.next_seq,
-                "torn_bytes": torn,
-            },
-        )
+        told = what_ended(self._folder, ended)
+        self._emit(StreamEventKind.RUN_RECOVERED, Cause.STREAMER_DIED, told)
 
     def _report_damage(self, position: Position, detail: dict[str, Any]) -> None:
         where = {"run_id": position.run_id, "segment": position.segment, "offset": position.offset}

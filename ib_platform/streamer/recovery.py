@@ -1,12 +1,14 @@
-"""Did an earlier process already say that a run ended without a word?"""
+"""A run ended without a word: what to say of it, and did an earlier process say it already?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.batches import Recovery
+from ib_platform.streamer.decode import RunDecoder
 from ib_platform.streamer.records import Record, event_of
 from ib_platform.streamer.segments import list_segments, list_torn, read_records, size_of
 
@@ -23,7 +25,17 @@ def is_announced(folder: Path, paper_user: str, recovery: Recovery) -> bool:
     )
 
 
-def torn_bytes(folder: Path, run_id: str) -> int:
+def what_ended(folder: Path, ended: RunDecoder) -> dict[str, Any]:
+    """Detail of RUN_RECOVERED: what a run that is loaded to its end has left."""
+    return {
+        "run_id": ended.run_id,
+        "frames": ended.frames,
+        "next_seq": ended.next_seq,
+        "torn_bytes": _torn_bytes(folder, ended.run_id),
+    }
+
+
+def _torn_bytes(folder: Path, run_id: str) -> int:
     """Bytes that were cut off the segments of a run."""
     return sum(size_of(s.torn_path) for s in list_torn(folder) if s.run_id == run_id)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -177,6 +178,12 @@ def read_records(
         if chunk.records:
             yield chunk.records
         begin = chunk.end
+
+
+def records_between(folder: Path, paper_user: str, begin: Position, end: Position) -> list[Record]:
+    """Records between two positions of one segment. Raises SpoolError as ``read_chunk``."""
+    path = segment_file(folder, end.run_id, end.segment).path
+    return list(chain.from_iterable(read_records(path, begin.offset, end.offset, paper_user)))
 
 
 def end_of_records(path: Path, paper_user: str) -> int:

@@ -7,8 +7,6 @@ segments of its own, so what an earlier run left is never written to, only cut w
 
 from __future__ import annotations
 
-import logging
-import os
 import secrets
 import threading
 from datetime import UTC, datetime
@@ -18,29 +16,20 @@ from typing import Any
 import filelock
 
 from ib_platform.clocks import Clocks, boot_id
-from ib_platform.errors import SpoolError
 from ib_platform.states import Cause, StreamEventKind
+from ib_platform.streamer.group_sync import GroupSync
 from ib_platform.streamer.records import (
     RECORD_HEADER_BYTES,
     RecordKind,
-    SegmentHeader,
     StreamEvent,
     encode_event,
     encode_record,
-    encode_segment_header,
 )
 from ib_platform.streamer.room import BUDGET_BYTES, SpoolRoom
-from ib_platform.streamer.segment_writer import SegmentWriter, give_folder_back, take_folder
-from ib_platform.streamer.segments import (
-    Position,
-    list_segments,
-    segment_file,
-    sync_folder,
-)
+from ib_platform.streamer.rotation import SEGMENT_SECONDS, Rotation
+from ib_platform.streamer.segment_writer import give_folder_back, take_folder
+from ib_platform.streamer.segments import Position, list_segments
 from ib_platform.streamer.torn_tails import cut_torn_tails
-
-logger = logging.getLogger(__name__)
-SEGMENT_SECONDS = 600.0
 
 
 def new_run_id(paper_user: str, now: datetime) -> str:
@@ -73,19 +62,22 @@ class Spool:
         self.folder = folder
         self.paper_user = paper_user
         self.run_id = run_id
-        self._segment_bytes = segment_bytes
-        self._segment_seconds = segment_seconds
         self.clocks = clocks
         self.boot_id = boot_id()
         self._folder_lock = lock
         self._append_lock = threading.Lock()
-        self._sync_lock = threading.Lock()
         self.room = room
-        self._writer: SegmentWriter | None = None
-        self._tail = Position(run_id, -1, 0)
-        self._retired: list[int] = []
-        self._unsynced = False
-        self._new_names = False
+        self._group = GroupSync(folder, self._append_lock)
+        self._rotation = Rotation(
+            folder,
+            paper_user,
+            run_id,
+            segment_bytes,
+            segment_seconds,
+            clocks,
+            self.boot_id,
+            self._group,
+        )
         self._next_seq = 0
         self._next_event = 0
         self._bytes = 0
@@ -118,7 +110,7 @@ class Spool:
         spool = cls(folder, paper_user, run_id, segment_bytes, segment_seconds, clocks, lock, room)
         try:
             earlier = list_segments(folder)
-            room.for_loading(spool._start_segment)
+            room.for_loading(spool._rotation.begin)
             cut_torn_tails(earlier, paper_user, spool._report_torn)
             room.reserve.ensure()
             room.measure()
@@ -130,7 +122,7 @@ class Spool:
     @property
     def tail(self) -> Position:
         """Position behind the last complete record: readers go no further."""
-        return self._tail
+        return self._rotation.tail
 
     @property
     def frames_written(self) -> int:
@@ -204,9 +196,9 @@ class Spool:
             SpoolError: there is no room even for that, or the disk refused to sync.
         """
         with self._append_lock:
-            if self._writer is None or self._writer.offset == self._writer.first_offset:
+            if not self._rotation.holds_records:
                 return False
-            self.room.for_loading(self._start_segment)
+            self.room.for_loading(self._rotation.begin)
         # A deleted file keeps its room for as long as it is open here.
         self.sync()
         return True
@@ -217,82 +209,20 @@ class Spool:
         Raises:
             SpoolError: the disk refused; the records are written, but not yet durable.
         """
-        with self._sync_lock:
-            with self._append_lock:
-                retired, self._retired = self._retired, []
-                writer = self._writer if self._unsynced else None
-                new_names, self._new_names = self._new_names, False
-                self._unsynced = False
-            try:
-                while retired:
-                    os.fdatasync(retired[-1])
-                    os.close(retired.pop())
-                if writer is not None:
-                    os.fdatasync(writer.descriptor)
-                if new_names:
-                    sync_folder(self.folder)
-            except OSError as error:
-                with self._append_lock:
-                    self._retired.extend(retired)
-                    self._unsynced = self._new_names = True
-                raise SpoolError(f"{self.folder}: fsync failed ({error})") from error
+        self._group.sync()
 
     def close(self) -> None:
         """Sync, close and give the folder back. Idempotent. Stop the loader before."""
         try:
             self.sync()
         finally:
-            with self._sync_lock, self._append_lock:
-                while self._retired:
-                    os.close(self._retired.pop())
-                if self._writer is not None:
-                    os.close(self._writer.descriptor)
-                    self._writer = None
+            self._group.close()
             give_folder_back(self.folder, self._folder_lock)
 
     def _append(self, record: bytes) -> None:
-        writer = self._writer
-        if writer is None:
-            raise SpoolError(f"{self.folder}: the spool of run {self.run_id} is closed")
-        if not writer.has_room(len(record), self._segment_bytes):
-            writer = self._start_segment()
-        elif writer.is_old(self.clocks.seconds(), self._segment_seconds):
-            writer = self._leave_old_segment(writer)
-        writer.append(record)
+        self._rotation.append(record)
         self._bytes += len(record)
         self.room.budget.took(len(record))
-        self._unsynced = True
-        self._tail = Position(self.run_id, self._tail.segment, writer.offset)
-
-    def _leave_old_segment(self, old: SegmentWriter) -> SegmentWriter:
-        """Another segment, so that what is in the old one can be freed. The old one could go on,
-        so a disk that refuses a new one costs no record."""
-        old.began = self.clocks.seconds()
-        try:
-            return self._start_segment()
-        except SpoolError as error:
-            logger.warning("%s: goes on beyond its time (%s)", old.path, error)
-            return old
-
-    def _start_segment(self) -> SegmentWriter:
-        number = self._tail.segment + 1
-        header = SegmentHeader(
-            self.paper_user,
-            self.run_id,
-            number,
-            self.clocks.wall(),
-            self.clocks.monotonic(),
-            self.boot_id,
-        )
-        path = segment_file(self.folder, self.run_id, number).path
-        writer = SegmentWriter(path, encode_segment_header(header), self.clocks.seconds())
-        if self._writer is not None:
-            # Synced and closed by sync(): the caller of append must not wait for the disk.
-            self._retired.append(self._writer.descriptor)
-        self._writer = writer
-        self._unsynced = self._new_names = True
-        self._tail = Position(self.run_id, number, writer.offset)
-        return writer
 
     def _report_torn(self, detail: dict[str, Any]) -> None:
         cause = Cause.STREAMER_DIED

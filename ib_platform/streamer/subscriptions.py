@@ -18,23 +18,10 @@ from collections.abc import Mapping
 from ib_platform.health import LadderCapability
 from ib_platform.states import Cause
 from ib_platform.streamer.capability import CapabilityProbe, Conclusion, first_of, is_news
-from ib_platform.streamer.ladder_watch import (
-    ANSWER_DUE,
-    QUOTE_RENEWAL,
-    Chance,
-    LadderSight,
-    OpenLadder,
-    jittered,
-)
+from ib_platform.streamer.ladder_watch import ANSWER_DUE, Chance, LadderSight
+from ib_platform.streamer.open_ladders import OpenLadders
 from ib_platform.streamer.renewals import NOTHING_SEEN, LadderRenewals, Reconnections
-from ib_platform.streamer.requests import (
-    Request,
-    end_ladders,
-    end_quotes,
-    ladder_request,
-    quote_request,
-    silence,
-)
+from ib_platform.streamer.requests import Request, end_ladders, end_quotes, silence
 
 
 class Subscriptions:
@@ -53,13 +40,12 @@ class Subscriptions:
     ) -> None:
         """``ladder_renewal``: seconds after which a live ladder is asked for anew, None = never."""
         self._account = account
-        self._chance = chance
         self._desired: dict[str, int] = {}
-        self._open: dict[str, OpenLadder] = {}
-        self._interrupted: dict[str, Cause] = {}
         self._renewed = LadderRenewals(ladder_renewal, chance)
         self._reconnections = Reconnections(chance)
         self._probe = CapabilityProbe()
+        self._ladders = OpenLadders(account, chance, self._probe)
+        self._open = self._ladders.by_key
         self._alone: str | None = None
         self._told_not_held: dict[str, str] = {}
         self.capability = capability
@@ -73,9 +59,7 @@ class Subscriptions:
 
         The next requests of the ladders that were open name the ``cause``.
         """
-        if cause is not None:
-            self._interrupted.update(dict.fromkeys(self._open, cause))
-        self._open.clear()
+        self._ladders.forget(cause)
         self._probe.forget()
         self._renewed.forget()
 
@@ -113,36 +97,32 @@ class Subscriptions:
         requests = self._remove_unwanted(now, wanted, sights) + self._leave_out(not_held)
         requests += self._ask_alone(now, wanted)
         requests += self._ask_new(now, wanted, sights)
-        for key, ladder in self._open.items():
-            requests += self._watch(key, ladder, sights.get(key, NOTHING_SEEN), now, sights)
+        for key in self._open:
+            requests += self._ladders.watch(key, sights.get(key, NOTHING_SEEN), now, sights)
         return requests + self._renewals(now, sights)
 
     def farewell(self) -> list[Request]:
         """Everything that ends this connection's subscriptions."""
-        conids = self._conids()
-        self._open.clear()
+        conids = self._ladders.conids
+        self._ladders.forget(None)
         return end_ladders(self._account, conids, None) + end_quotes(conids)
-
-    def _conids(self) -> dict[str, int]:
-        return {key: ladder.conid for key, ladder in self._open.items()}
 
     def _remove_unwanted(
         self, now: float, wanted: Mapping[str, int], sights: Mapping[str, LadderSight]
     ) -> list[Request]:
-        conids = self._conids()
+        conids = self._ladders.conids
         unwanted = {key: conid for key, conid in conids.items() if wanted.get(key) != conid}
         if not unwanted:
             return []
         requests = end_ladders(self._account, unwanted, Cause.NOT_ASSIGNED) + end_quotes(unwanted)
         for key in unwanted:
-            if key in self._desired:
-                # The contract has rolled: its next request follows at once and says why.
-                self._interrupted[key] = Cause.RESUBSCRIBED
-            del self._open[key]
+            # A contract that has rolled: its next request follows at once and says why.
+            rolled = key in self._desired
+            self._ladders.forget_one(key, Cause.RESUBSCRIBED if rolled else None)
         self._probe.forget()
         for key in self._open:
             cause, why = Cause.RESUBSCRIBED, "ended_with_another"
-            requests.append(self._ask(key, now, sights, cause, why))
+            requests.append(self._ladders.ask(key, now, sights, cause, why))
         return requests
 
     def _leave_out(self, why: str) -> list[Request]:
@@ -160,7 +140,7 @@ class Subscriptions:
             return []
         if alone not in self._open:
             return []
-        conids = self._conids()
+        conids = self._ladders.conids
         cause = Cause.RESUBSCRIBED
         self.forget(cause)
         self._alone = alone
@@ -169,16 +149,13 @@ class Subscriptions:
     def _ask_new(
         self, now: float, wanted: Mapping[str, int], sights: Mapping[str, LadderSight]
     ) -> list[Request]:
-        requests = []
+        requests: list[Request] = []
         for key in sorted(wanted, key=lambda key: key != self._alone):
             if key in self._open:
                 continue
             if not self._may_ask_another(now, len(wanted), sights):
                 break
-            self._open[key] = OpenLadder(wanted[key], now)
-            cause = self._interrupted.pop(key, None)
-            requests.append(self._ask(key, now, sights, cause, "new"))
-            requests += self._ask_quote(key, now, "new")
+            requests += self._ladders.open(key, wanted[key], now, sights)
         if len(self._open) == len(wanted):
             self._alone = None
         return requests
@@ -197,63 +174,13 @@ class Subscriptions:
     def _holds_all(self, wanted: int) -> bool:
         return self.capability is not None and self.capability.ladders >= wanted
 
-    def _watch(
-        self,
-        key: str,
-        ladder: OpenLadder,
-        sight: LadderSight,
-        now: float,
-        sights: Mapping[str, LadderSight],
-    ) -> list[Request]:
-        """Say that a ladder is silent, and ask again for one that has to be."""
-        ladder.look(now, sight)
-        requests = []
-        if sight.silence is not None and sight.market_open and sight.silence != ladder.reported:
-            requests.append(silence(key, ladder.conid, sight.silence, sight.reason))
-        if sight.market_open:
-            ladder.reported = sight.silence
-        if ladder.anew is not None:
-            cause, why, vain = ladder.anew, "loss", 0
-        elif (again := ladder.why_again(now, sight)) is not None:
-            cause, why = sight.cause, again
-            vain = 0 if ladder.answered(sight) else ladder.vain + 1
-        else:
-            return requests
-        ladder.anew = None
-        requests.append(self._ask(key, now, sights, cause, why, vain=vain))
-        if why != "loss" and sight.entitled is not True:
-            # Its quote may say by now why nothing comes, or that it has become another.
-            requests += self._ask_quote(key, now, why)
-        return requests
-
-    def _ask(
-        self,
-        key: str,
-        now: float,
-        sights: Mapping[str, LadderSight],
-        cause: Cause | None,
-        why: str,
-        *,
-        vain: int = 0,
-    ) -> Request:
-        """Every request of a ladder goes through here."""
-        ladder = self._open[key]
-        ladder.asked(now, vain=vain)
-        self._probe.requested(key, now, sights)
-        return ladder_request(self._account, key, ladder.conid, cause, why)
-
-    def _ask_quote(self, key: str, now: float, why: str) -> list[Request]:
-        ladder = self._open[key]
-        ladder.quote_due_at = now + jittered(QUOTE_RENEWAL, self._chance())
-        return [quote_request(key, ladder.conid, why)]
-
     def _renewals(self, now: float, sights: Mapping[str, LadderSight]) -> list[Request]:
         """At most one: a quote before its end, or a live ladder if that is configured."""
         for key, ladder in self._open.items():
             if ladder.quote_due_at is not None and now >= ladder.quote_due_at:
-                return self._ask_quote(key, now, "renewal")
+                return [self._ladders.ask_quote(key, now, "renewal")]
         # A renewal would disturb the watch of what a request does to the others.
         due = None if self._probe.is_running else self._renewed.due(now, self._open, sights)
         if due is None:
             return []
-        return [self._ask(due, now, sights, Cause.RESUBSCRIBED, "renewal")]
+        return [self._ladders.ask(due, now, sights, Cause.RESUBSCRIBED, "renewal")]

@@ -15,7 +15,8 @@ import pytest
 
 from ib_platform.errors import ConfigurationError, PlatformError, PlatformInUseError
 from ib_platform.fleet import processes
-from ib_platform.fleet.local import LocalRuntime, platform_command, stop_all
+from ib_platform.fleet.local import LocalRuntime, stop_all
+from ib_platform.fleet.local_containers import platform_command
 from ib_platform.fleet.pods import Container, Phase, Scope
 from ib_platform.states import PodState
 from ib_platform_tests.fleet.pods import Pods, standin_command

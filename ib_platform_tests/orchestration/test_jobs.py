@@ -14,7 +14,9 @@ import dagster as dg
 import pytest
 
 from ib_platform.config import CONFIG_VARIABLE, ClickHouse, PaperUser, dump_config
+from ib_platform.fleet import local
 from ib_platform.fleet.local import LocalRuntime
+from ib_platform.fleet.local_containers import LocalContainers
 from ib_platform.fleet.pods import Container, Phase
 from ib_platform.orchestration import jobs, runtime
 from ib_platform.warehouse.assignments import newest_assignment
@@ -148,19 +150,18 @@ def test_two_runs_by_hand_never_act_on_one_pod_at_once(
     pods.wait_settled()
     steps: list[int] = []
 
-    class Recording(LocalRuntime):
-        def _stop(self, paper_user: str, container: Container) -> str | None:
+    class Recording(LocalContainers):
+        def stop(self, paper_user: str, container: Container) -> str | None:
             steps.append(threading.get_ident())
-            return super()._stop(paper_user, container)
+            return super().stop(paper_user, container)
 
-        def _start_missing(self, user: PaperUser) -> list[Container]:
+        def start_missing(self, user: PaperUser) -> list[Container]:
             steps.append(threading.get_ident())
-            started = super()._start_missing(user)
+            started = super().start_missing(user)
             steps.append(threading.get_ident())
             return started
 
-    recording = functools.partial(Recording, command_of=standin_command)
-    monkeypatch.setattr(runtime, "LocalRuntime", recording)
+    monkeypatch.setattr(local, "LocalContainers", Recording)
 
     def restart() -> bool:
         config = {"ops": {"restart": {"config": {"paper_user": "alpha", "scope": "pod"}}}}

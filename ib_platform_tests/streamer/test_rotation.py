@@ -8,8 +8,9 @@ import pytest
 
 from ib_platform.clocks import Clocks
 from ib_platform.config import ClickHouse
+from ib_platform.streamer.rotation import SEGMENT_SECONDS
 from ib_platform.streamer.segments import list_segments
-from ib_platform.streamer.spool import SEGMENT_SECONDS, Spool
+from ib_platform.streamer.spool import Spool
 from ib_platform_tests.streamer.spools import (
     HEARTBEAT,
     append,

@@ -10,7 +10,6 @@ every run that died was recovered exactly once.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 import tempfile
@@ -287,9 +286,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
 def kill(spool: Spool) -> None:
     """The end of a process: the kernel closes its files and lets go of its locks."""
-    for descriptor in (*spool._retired, *([spool._writer.descriptor] if spool._writer else [])):
-        os.close(descriptor)
-    spool._writer, spool._retired = None, []
+    spool._group.close()
     spool._folder_lock.release()
 
 
