@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 
 from benchmarks.recorded import ladder_payloads
 from ib_platform.config import ClickHouse, Limits
-from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.marketdata.frames import LADDER
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.health import StreamerState

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ib_platform.config_gateway import Credentials, Name, Port, Section
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.products import calendar_of
+from ib_platform.marketdata.sessions import CalendarName
 
 _MONTH = re.compile(r"^(front|next|20\d\d-(0[1-9]|1[0-2]))$")
 
@@ -64,8 +65,19 @@ class Contract(Section):
     months: tuple[str, ...] = Field(default=("front",), min_length=1)
     roll: Roll = Roll()
     priority: int = Field(default=100, ge=0, description="Lower is more important")
-    calendar: CalendarName = CalendarName.CME_GLOBEX
+    calendar: CalendarName = Field(
+        default=CalendarName.CME_GLOBEX,
+        description="Trading hours and holidays; unset: those of the product",
+    )
     paper_user: Name | None = Field(default=None, description="Pins the contract to a paper user")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calendar_of_the_product(cls, given: object) -> object:
+        if not isinstance(given, dict) or given.get("calendar") is not None:
+            return given
+        symbol, exchange = str(given.get("symbol")), str(given.get("exchange"))
+        return {**given, "calendar": calendar_of(symbol, exchange)}
 
     @field_validator("months")
     @classmethod

@@ -10,7 +10,7 @@ import pytest
 from ib_platform.config import PlatformConfig, dump_config, load_config
 from ib_platform.config_sections import Roll
 from ib_platform.errors import ConfigurationError
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform_tests.support import make_config
 
 GOOD = """\
@@ -59,7 +59,7 @@ def test_a_good_file_loads_with_defaults_and_absolute_paths(tmp_path: Path) -> N
     config = load_config(write(tmp_path, GOOD))
     assert [user.depth_slots for user in config.paper_users] == [3, 1]
     assert config.contracts[0].keys == ("CL.NYMEX.front", "CL.NYMEX.next")
-    assert config.contracts[0].calendar is CalendarName.CME_GLOBEX
+    assert config.contracts[0].calendar is CalendarName.CME_ENERGY_METALS
     assert config.clickhouse.password_file == tmp_path / "secrets" / "clickhouse"
     assert config.runtime.state_dir == tmp_path / "state"
     assert config.contract_of("ES.CME.front").priority == 1
@@ -98,7 +98,12 @@ def test_a_dumped_configuration_loads_to_an_equal_one(tmp_path: Path) -> None:
         ("5011", "5001", 1, ["port 5001 appears more than once"]),
         ("months: [front, next]", "months: [front, front]", 1, ["CL.NYMEX.front appears more"]),
         ("[front, next]", "[front, 2026-13]", 18, ["contracts.0.months", "2026-13", "'front'"]),
-        ("calendar: always_open", "calendar: nyse", 20, ["'always_open' or 'cme_globex'"]),
+        (
+            "calendar: always_open",
+            "calendar: nyse",
+            20,
+            ["'always_open', 'cme_globex', "],
+        ),
         ("paper_user: alpha", "paper_user: gamma", 1, ["'gamma'", "alpha", "beta"]),
         ("port: 8123", "port: 0", 22, ["clickhouse.port"]),
         ("port: 8123", "prot: 8123", 22, ["clickhouse.prot", "did you mean 'port'"]),

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ib_platform.config import PlatformConfig, dump_config
 from ib_platform.errors import ConfigurationError, MissingDependencyError, PlatformInUseError
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.simulator.capture import load_capture
 from ib_platform.simulator.scenario_library import is_scenario_file, load_scenario
 from ib_platform.simulator.simulation import require_playable

@@ -2,7 +2,7 @@
 
 The **trade date** is the partition key of every table: Chicago wall-clock time plus 7 h 30 min, its
 date, Saturday and Sunday rolled to Monday. Its border, 16:30 Chicago, lies in CME's daily break. It
-knows no holidays and never changes for a stored row.
+knows no holidays and never changes for a stored row. Each session of a product lies in one.
 
 All instants are timezone-aware; naive ones are refused with ValueError.
 """
@@ -11,26 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
-from zoneinfo import ZoneInfo
 
-CHICAGO = ZoneInfo("America/Chicago")
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName, as_spans, hours_of
+
 BORDER = time(16, 30)
 _BORDER_SHIFT = timedelta(hours=7, minutes=30)
-_CME_OPEN = time(17, 0)
-_CME_CLOSE = time(16, 0)
-
-
-class CalendarName(StrEnum):
-    """Calendars a contract can follow.
-
-    ``cme_globex`` is the weekly pattern of CME futures: Sunday to Friday, 17:00 to 16:00 Chicago,
-    with a break from 16:00 to 17:00. It knows no holidays yet. ``always_open`` has no break, for
-    the simulator.
-    """
-
-    ALWAYS_OPEN = "always_open"
-    CME_GLOBEX = "cme_globex"
 
 
 def _require_aware(instant: datetime) -> datetime:
@@ -64,14 +49,14 @@ def trade_date_span(trade_date: date) -> tuple[datetime, datetime]:
 
 
 def open_spans(calendar: CalendarName, trade_date: date) -> list[tuple[datetime, datetime]]:
-    """Spans of ``trade_date`` in which the market is open, in UTC, ordered, end exclusive."""
+    """Spans of ``trade_date`` in which the market is open, in UTC, ordered, end exclusive.
+
+    None on a holiday. Raises ValueError for a Saturday or Sunday.
+    """
     begin, end = trade_date_span(trade_date)
     if calendar is CalendarName.ALWAYS_OPEN:
         return [(begin, end)]
-    evening_before = trade_date - timedelta(days=1)
-    opening = datetime.combine(evening_before, _CME_OPEN, CHICAGO)
-    closing = datetime.combine(trade_date, _CME_CLOSE, CHICAGO)
-    return [(opening.astimezone(UTC), closing.astimezone(UTC))]
+    return as_spans(hours_of(calendar, trade_date), trade_date)
 
 
 def is_open(calendar: CalendarName, instant: datetime) -> bool:

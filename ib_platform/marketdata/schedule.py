@@ -12,13 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from ib_platform.marketdata.calendar import (
-    CHICAGO,
-    CalendarName,
-    open_spans,
-    trade_date_span,
-    trade_dates_between,
-)
+from ib_platform.marketdata.calendar import open_spans, trade_date_span, trade_dates_between
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 
 Span = tuple[datetime, datetime]
 _TOLERANCE = timedelta(minutes=1)

@@ -20,8 +20,9 @@ from hashlib import blake2b
 from itertools import groupby
 
 from ib_platform.marketdata.calendar import trade_date_of
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.catalogue import SimulatedContract
-from ib_platform.simulator.hours import MarketHours, MarketPhase, TradingDay
+from ib_platform.simulator.hours import MarketHours, TradingDay
 from ib_platform.simulator.parameters import Count, Days, Span, parameters
 
 _DAY = 86_400

@@ -1,49 +1,27 @@
 """When the simulated market is open: phases and trading days, as pure functions of an instant.
 
-Built on ``marketdata.calendar``: ``cme_globex`` trades Sunday to Friday, 17:00 to 16:00 Chicago,
-``always_open`` never rests. Full closures (New Year, Good Friday, Christmas) come from a rule;
-further holidays, early closes and late openings are parameters. All instants are timezone-aware.
+Built on ``marketdata.calendar``: product groups have their own holidays and early closes,
+``always_open`` never rests. Full closures of ``cme_globex`` (New Year, Good Friday, Christmas) come
+from a rule; further holidays, early closes and late openings are parameters. All instants are
+timezone-aware.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 
 from pydantic import Field
 
-from ib_platform.marketdata.calendar import (
-    CHICAGO,
-    CalendarName,
-    open_spans,
-    trade_date_of,
-    trade_date_span,
-)
+from ib_platform.marketdata.calendar import open_spans, trade_date_of, trade_date_span
+from ib_platform.marketdata.phases import MarketPhase
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 from ib_platform.simulator.parameters import Seconds, parameters
 
 _DAILY_BREAK = timedelta(hours=1)
 _LIQUID_FROM = time(8, 30)
 """Chicago; the liquid hours of index futures begin with the stock market in New York."""
 _FAR = timedelta(days=3650)
-
-
-class MarketPhase(StrEnum):
-    """``pre_open``: orders gather, nothing trades. ``maintenance``: the daily break. ``closed``:
-    weekend, or after an early close. ``holiday``: a trade date without a session.
-    ``halted``: trading is suspended inside a session (only a fault does so)."""
-
-    PRE_OPEN = "pre_open"
-    OPEN = "open"
-    MAINTENANCE = "maintenance"
-    CLOSED = "closed"
-    HOLIDAY = "holiday"
-    HALTED = "halted"
-
-    @property
-    def moves(self) -> bool:
-        """Whether quotes and ladders change in this phase."""
-        return self in (MarketPhase.OPEN, MarketPhase.PRE_OPEN)
 
 
 @parameters
@@ -120,17 +98,17 @@ class MarketHours:
 
     def is_holiday(self, day: date) -> bool:
         """Whether the trade date ``day`` has no session."""
-        if day in self.parameters.holidays:
+        if day in self.parameters.holidays or not open_spans(self.parameters.calendar, day):
             return True
-        return self.parameters.calendar is CalendarName.CME_GLOBEX and day in full_closures(
-            day.year
-        )
+        has_rule = self.parameters.calendar is CalendarName.CME_GLOBEX
+        return has_rule and day in full_closures(day.year)
 
     def _session(self, day: date) -> tuple[datetime, datetime] | None:
-        """Begin and end of the session of a weekday, in UTC."""
+        """Begin and end of the session of a weekday, in UTC; breaks are left out."""
         if self.is_holiday(day):
             return None
-        begin, end = open_spans(self.parameters.calendar, day)[0]
+        spans = open_spans(self.parameters.calendar, day)
+        begin, end = spans[0][0], spans[-1][1]
         if (late := self.parameters.late_openings.get(day)) is not None:
             begin = datetime.combine(day - timedelta(days=1), late, CHICAGO).astimezone(UTC)
         if (early := self.parameters.early_closes.get(day)) is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from ib_platform.simulator.hours import MarketPhase
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.ladder_rows import MIDDLE_ROW, Row, encode_ladder
 from ib_platform.simulator.market import Market
 from ib_platform.simulator.parameters import Share, Span, parameters

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.catalogue import SimulatedContract
-from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.market import Market
 
 AVAILABILITY = "6509"

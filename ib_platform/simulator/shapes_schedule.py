@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from ib_platform.marketdata.calendar import CHICAGO
+from ib_platform.marketdata.sessions import CHICAGO
 from ib_platform.simulator.catalogue import Product
 from ib_platform.simulator.hours import HoursParameters, MarketHours, TradingDay
 from ib_platform.simulator.shapes import Json

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from random import Random
 
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.catalogue import SimulatedContract
-from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.market import Market
 from ib_platform.simulator.market_parameters import MarketParameters
 

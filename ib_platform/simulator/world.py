@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from ib_platform.errors import ConfigurationError
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.behaviour import Behaviour
 from ib_platform.simulator.catalogue import Catalogue, SimulatedContract
 from ib_platform.simulator.clock import Clock, ScaledClock, utc
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.faults import Fault, Faults
 from ib_platform.simulator.history import History
-from ib_platform.simulator.hours import MarketHours, MarketPhase
+from ib_platform.simulator.hours import MarketHours
 from ib_platform.simulator.ladder_desk import LadderDesk
 from ib_platform.simulator.ladder_view import LadderView
 from ib_platform.simulator.login import Login, new_session_id

@@ -17,7 +17,7 @@ import msgspec
 
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.streamer.durable_json import replace_json
 from ib_platform.warehouse.assignments import newest_assignment

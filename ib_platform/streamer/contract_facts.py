@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.marketdata.contract_details import ContractDetails
 from ib_platform.marketdata.contracts import ContractKey, FutureMonth
 from ib_platform.marketdata.schedule import TradingDay, contradictions
+from ib_platform.marketdata.sessions import CalendarName
 
 logger = logging.getLogger(__name__)
 _AGAIN_AFTER = 600.0

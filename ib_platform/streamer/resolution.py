@@ -10,7 +10,7 @@ from http import HTTPStatus
 from ib_platform.config_sections import Roll
 from ib_platform.errors import ConfigurationError
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
-from ib_platform.marketdata.calendar import CalendarName, trade_date_of
+from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.marketdata.contracts import (
     ContractKey,
     FutureMonth,
@@ -18,6 +18,7 @@ from ib_platform.marketdata.contracts import (
     delivery_note,
     require_exchange,
 )
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.streamer.assignment import Assignment
 from ib_platform.streamer.contract_facts import ContractFacts, ContractRow, Resolved
 from ib_platform.streamer.front_months import FrontMonths

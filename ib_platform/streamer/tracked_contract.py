@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from ib_platform.marketdata.book import LadderBook
-from ib_platform.marketdata.calendar import CalendarName, is_open
+from ib_platform.marketdata.calendar import is_open
 from ib_platform.marketdata.frames import Undecodable
 from ib_platform.marketdata.ladder import decode_ladder
 from ib_platform.marketdata.quotes import Quote
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.states import Cause, ContractState
 from ib_platform.streamer.entitlement import (
     Availability,

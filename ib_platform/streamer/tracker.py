@@ -12,9 +12,10 @@ from datetime import UTC, date, datetime
 
 from ib_platform.health import ContractHealth
 from ib_platform.ibkr.session import Judgement
-from ib_platform.marketdata.calendar import CalendarName, trade_date_of
+from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.marketdata.frames import LADDER, QUOTE, FrameKind, Undecodable, classify
 from ib_platform.marketdata.quotes import decode_quote
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.states import ContractState, PodState
 from ib_platform.streamer.ladder_watch import LadderSight
 from ib_platform.streamer.tracked_contract import TrackedContract

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.errors import WarehouseError
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.event_details import detail_of, span_of
 from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, StepBack

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ib_platform.marketdata.calendar import CalendarName, open_spans
+from ib_platform.marketdata.calendar import open_spans
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.warehouse.evidence import Evidence, Gap, Silence
 from ib_platform.warehouse.gaps import expected_spans, find_gaps
 from ib_platform.warehouse.inputs import Surroundings, read_spells

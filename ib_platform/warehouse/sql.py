@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from ib_platform.marketdata.frames import DECODER_VERSION
+from ib_platform.marketdata.sessions import CALENDAR_FILES
 from ib_platform.warehouse.quality import Thresholds
 
 _INCLUDE = re.compile(r"/\* include ([a-z_]+\.sql) \*/")
@@ -55,6 +56,8 @@ _RULES = (
     ("ib_platform.warehouse", "spans.py"),
     ("ib_platform.warehouse", "steps.py"),
     ("ib_platform.marketdata", "calendar.py"),
+    ("ib_platform.marketdata", "sessions.py"),
+    *(("ib_platform.marketdata", name) for name in CALENDAR_FILES),
 )
 
 

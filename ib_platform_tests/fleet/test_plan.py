@@ -146,7 +146,7 @@ def test_the_plan_of_a_configuration(tmp_path: Path) -> None:
     )
     found = plan_assignment(config)
     assert found.contracts == ("CL.NYMEX.front", "CL.NYMEX.next", "ES.CME.front")
-    assert found.calendars == ("cme_globex", "cme_globex", "always_open")
+    assert found.calendars == ("cme_energy_metals", "cme_energy_metals", "always_open")
     assert homes(found)["ES.CME.front"] == "beta"
 
 

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.marketdata.calendar import (
-    CHICAGO,
-    CalendarName,
     is_open,
     open_spans,
     trade_date_of,
     trade_date_span,
     trade_dates_between,
 )
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 
 
 def chicago(text: str) -> datetime:

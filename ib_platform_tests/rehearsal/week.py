@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ib_platform.marketdata.calendar import CalendarName, is_open
+from ib_platform.marketdata.calendar import is_open
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.simulator.behaviour import (
     Behaviour,
     GatewayParameters,

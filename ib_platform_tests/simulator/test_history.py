@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.simulator.catalogue import Catalogue, SimulatedContract
 from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.history import (

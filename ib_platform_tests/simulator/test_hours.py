@@ -10,15 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ib_platform.marketdata.calendar import CHICAGO, CalendarName
-from ib_platform.simulator.hours import (
-    HoursParameters,
-    MarketHours,
-    MarketPhase,
-    Spell,
-    easter,
-    full_closures,
-)
+from ib_platform.marketdata.phases import MarketPhase
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
+from ib_platform.simulator.hours import HoursParameters, MarketHours, Spell, easter, full_closures
 
 GLOBEX = HoursParameters(calendar=CalendarName.CME_GLOBEX)
 INSTANTS = st.datetimes(

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ib_platform.marketdata.book import FrameRole, LadderBook, LadderUpdate
 from ib_platform.marketdata.frames import classify
 from ib_platform.marketdata.ladder import LadderRows, decode_ladder
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.catalogue import Catalogue
-from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.ladder_view import LadderParameters, LadderView, encode_ladder
 from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform.simulator.synthetic import SyntheticMarket

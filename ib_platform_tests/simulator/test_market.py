@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.catalogue import Catalogue
-from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform.simulator.synthetic import Pace, SyntheticMarket
 

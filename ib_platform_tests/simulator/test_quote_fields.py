@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.marketdata.prices import price_nanos
 from ib_platform.marketdata.quotes import QUOTE_FIELDS, Quote, decode_quote
 from ib_platform.simulator.catalogue import Catalogue
-from ib_platform.simulator.hours import MarketPhase
 from ib_platform.simulator.market import Market
 from ib_platform.simulator.quote_fields import (
     DESCRIPTIVE,

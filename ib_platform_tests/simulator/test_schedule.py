@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ib_platform.marketdata.calendar import CHICAGO, CalendarName
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.fault_kinds import FaultKind
 from ib_platform.simulator.hours import HoursParameters

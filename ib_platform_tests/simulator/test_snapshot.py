@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.marketdata.prices import price_nanos
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.simulator.behaviour import Behaviour
 from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.fault_kinds import FaultKind

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ib_platform.marketdata.calendar import CHICAGO, CalendarName
+from ib_platform.marketdata.phases import MarketPhase
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 from ib_platform.simulator.behaviour import Behaviour
 from ib_platform.simulator.catalogue import CatalogueParameters
 from ib_platform.simulator.clock import ManualClock, ScaledClock
 from ib_platform.simulator.faces import GatewayFace
 from ib_platform.simulator.fault_kinds import FaultKind
-from ib_platform.simulator.hours import HoursParameters, MarketPhase
+from ib_platform.simulator.hours import HoursParameters
 from ib_platform.simulator.ladder_view import LadderParameters
 from ib_platform.simulator.market_parameters import MarketParameters
 from ib_platform.simulator.scripted import BookScript, BookState, ScriptedMarket

@@ -11,7 +11,7 @@ import msgspec
 
 from ib_platform.config import ClickHouse, PaperUser, PlatformConfig
 from ib_platform.health import StreamerHealth
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.states import PodState
 from ib_platform.streamer.assignment import Assignment, copy_path, save_copy

@@ -10,7 +10,7 @@ import pytest
 
 from ib_platform.config import ClickHouse
 from ib_platform.errors import WarehouseError
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.streamer.assignment import (
     NO_ASSIGNMENT,

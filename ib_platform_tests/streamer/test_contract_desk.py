@@ -19,7 +19,7 @@ from ib_platform.ibkr.pacing import Pace
 from ib_platform.ibkr.rest import GatewayClient
 from ib_platform.ibkr.socket import GatewaySocket
 from ib_platform.ibkr.tls import client_ssl_context
-from ib_platform.marketdata.calendar import CHICAGO, CalendarName
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 from ib_platform.marketdata.volumes import decode_volumes
 from ib_platform.simulator.behaviour import Behaviour
 from ib_platform.simulator.catalogue import CatalogueParameters

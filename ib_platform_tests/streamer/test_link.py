@@ -18,8 +18,8 @@ from ib_platform.config import ClickHouse, Limits
 from ib_platform.errors import SpoolError
 from ib_platform.health import FrameCounts, LoaderHealth, StreamerHealth
 from ib_platform.ibkr.session import Judgement
-from ib_platform.marketdata.calendar import CalendarName
 from ib_platform.marketdata.schedule import TradingDay
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, PodState, StreamEventKind
 from ib_platform.streamer.assignment import AssignmentWatcher

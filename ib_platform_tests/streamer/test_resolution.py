@@ -15,7 +15,7 @@ from ib_platform.config_sections import Roll
 from ib_platform.ibkr.pacing import Pace
 from ib_platform.ibkr.rest import GatewayCallError, GatewayClient
 from ib_platform.ibkr.tls import client_ssl_context
-from ib_platform.marketdata.calendar import CalendarName
+from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.simulator.hours import HoursParameters, MarketHours
 from ib_platform.simulator.shapes_schedule import trading_schedule
 from ib_platform.states import Cause, ContractState

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.ibkr.session import Judgement
-from ib_platform.marketdata.calendar import CHICAGO, CalendarName
+from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 from ib_platform.states import Cause, ContractState, PodState
 from ib_platform.streamer.tracker import Tracker, worst
 from ib_platform_tests.support import CAPTURE_CONID, capture_ladder_payloads

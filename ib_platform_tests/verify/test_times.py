@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.errors import ConfigurationError
-from ib_platform.marketdata.calendar import CHICAGO, trade_date_of, trade_date_span
+from ib_platform.marketdata.calendar import trade_date_of, trade_date_span
+from ib_platform.marketdata.sessions import CHICAGO
 from ib_platform.verify.times import span_of
 from ib_platform.warehouse.spans import Span, to_ns
 from ib_platform_tests.support import PATIENT
