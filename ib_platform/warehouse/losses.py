@@ -58,7 +58,8 @@ def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
             # Ladders lack nothing where only quotes or events were refused.
             if set(detail.get("tables") or ["frames"]) - {"quote_frames", "stream_events"}:
                 cause, between = Cause.QUARANTINED, _around(detail)
-                refused[batch] = Loss(run_id, span.begin, span.end, cause, between)
+                opens = detail.get("first_seq") == 0
+                refused[batch] = Loss(run_id, span.begin, span.end, cause, between, opens)
     return [loss for batch, loss in refused.items() if batch not in resent]
 
 

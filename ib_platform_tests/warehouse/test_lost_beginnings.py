@@ -90,6 +90,44 @@ def test_the_first_run_of_all(client: Any, config: PlatformConfig) -> None:
     assert stored_gaps(client) == [(-5, 0, "not_assigned"), (0, 60, "spool_damaged")]
 
 
+def _between(begin: int, end: int) -> dict[str, str]:
+    return {
+        name: datetime.fromtimestamp((NOON + second * SECOND) / SECOND, UTC).isoformat()
+        for name, second in (("begin", begin), ("end", end))
+    }
+
+
+def test_a_run_whose_first_frames_a_full_disk_refused(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND, grace=0)
+    first, second = Recorder("alpha-1"), Recorder("alpha-2")
+    ladders(first, -5, 59)
+    second.event(NOON + 62 * SECOND, StreamEventKind.RUN_STARTED)
+    lost = {"lost_frames": 60, **_between(63, 100)}
+    second.event(NOON + 100 * SECOND, StreamEventKind.FRAMES_LOST, "disk_full", **lost)
+    about = {"run_id": "alpha-1", "frames": 65}
+    second.event(NOON + 101 * SECOND, StreamEventKind.RUN_RECOVERED, "streamer_died", **about)
+    ladders(second, 102, 179)
+    for run in (first, second):
+        run.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    assert stored_gaps(client) == [(59, 63, "streamer_died"), (63, 102, "disk_full")]
+
+
+def test_a_run_whose_first_batch_was_refused(client: Any, config: PlatformConfig) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND, grace=0)
+    first, second = Recorder("alpha-1"), second_run(started=62, first=120, last=179)
+    ladders(first, -5, 59)
+    about = {"run_id": "alpha-1", "frames": 65}
+    second.event(NOON + 101 * SECOND, StreamEventKind.RUN_RECOVERED, "streamer_died", **about)
+    refused = {"batch": "b", "run_id": "alpha-2", "first_seq": 0, "last_seq": 59, "frames": 60}
+    told = {**refused, "tables": ["frames"], **_between(63, 119)}
+    second.event(NOON + 180 * SECOND, StreamEventKind.BATCH_REFUSED, "quarantined", **told)
+    for run in (first, second):
+        run.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    assert stored_gaps(client) == [(59, 63, "streamer_died"), (63, 120, "quarantined")]
+
+
 HOLE = ("alpha-2", -1, 60)
 
 
