@@ -136,7 +136,8 @@ def _contract_day(
 def data_known_until(
     evidence: Evidence, span: DateSpan, around: Surroundings, thresholds: Thresholds
 ) -> int:
-    """Until when data are known. A live run is known until its own last frame.
+    """Until when data are known. A run that lives, or ended a moment ago, is known until its own
+    last frame: others need not have ended at the same instant.
 
     Where its ladder is still followed, that is the end of the ladder's spell: frames that arrived
     between the query of the spells and the query of the runs belong to the next build.
@@ -152,7 +153,7 @@ def data_known_until(
     own = [run for run in around.runs if run.paper_user == evidence.paper_user]
     if own:
         last = max(own, key=lambda run: run.place)
-        if not last.stopped and newest - last.last_at <= thresholds.tail_slack * SECOND:
+        if newest - last.last_at <= thresholds.tail_slack * SECOND:
             followed = [
                 spell.end
                 for spell in evidence.spells

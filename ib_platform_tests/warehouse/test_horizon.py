@@ -37,10 +37,14 @@ def test_a_live_run_whose_ladder_ended_is_known_until_its_last_frame() -> None:
     assert until(SPAN, [MINE, OTHER], []) == 100
 
 
-@pytest.mark.parametrize(
-    "run", [replace(MINE, stopped=True), replace(MINE, last_at=60 * SECOND)], ids=str
-)
-def test_a_run_that_ended_or_fell_silent_is_missed_until_the_newest_frame(run: Run) -> None:
+def test_pods_that_are_stopped_together_miss_nothing() -> None:
+    """A demo's summary once had a gap of 9 ms: the other pod was stopped that much later."""
+    assert until(SPAN, [replace(MINE, stopped=True), OTHER], [SPELL]) == 99
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_run_that_ended_or_fell_silent_is_missed_until_the_newest_frame(stopped: bool) -> None:
+    run = replace(MINE, last_at=60 * SECOND, stopped=stopped)
     assert until(SPAN, [run, OTHER], [SPELL]) == 105
 
 
