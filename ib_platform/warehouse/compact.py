@@ -16,10 +16,12 @@ from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trade_dates_between
 from ib_platform.warehouse.build import Build, staged
 from ib_platform.warehouse.connect import warehouse_errors
+from ib_platform.warehouse.crossed import crossed_while_open, seconds_by_conid
+from ib_platform.warehouse.horizon import DateSpan
 from ib_platform.warehouse.inputs import date_of, read_surroundings
 from ib_platform.warehouse.late_inputs import LATE, LOOK_BACK, late_inputs
 from ib_platform.warehouse.quality import Thresholds
-from ib_platform.warehouse.report import DateSpan, build_report, contract_rows
+from ib_platform.warehouse.report import build_report, contract_rows
 from ib_platform.warehouse.spans import SECOND, to_ns
 from ib_platform.warehouse.sql import inputs_version, query
 from ib_platform.warehouse.suspects import suspect_rows
@@ -158,11 +160,14 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
         "WHERE bar_size = '1d'"
     )
     days = {row["conid"]: row for row in daily.named_results()}
+    crossed = []
     if any(row["crossed_states"] for row in days.values()):
         states, bound = _states(build)
-        crossed = build.rows("crossed", states=states, **spells, **bound)
+        markets = {day.conid: day.market for day in contracts if day.conid is not None}
+        rows = build.rows("crossed", states=states, **spells, **bound)
+        crossed = crossed_while_open(rows, markets)
         build.insert_rows("suspect_windows", suspect_rows(build, None, crossed=crossed))
-    report = build_report(contracts, days, around, span, thresholds)
+    report = build_report(contracts, days, around, span, thresholds, seconds_by_conid(crossed))
     build.insert_rows("quality_report", report)
 
 

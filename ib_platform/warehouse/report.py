@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.calendar import open_spans
 from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.warehouse.evidence import Evidence, Gap, Silence
 from ib_platform.warehouse.gaps import expected_spans, find_gaps
+from ib_platform.warehouse.horizon import DateSpan, data_known_until
 from ib_platform.warehouse.inputs import Surroundings, read_spells
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
 from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, to_ns
@@ -34,18 +34,8 @@ _NO_DAY = dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class DateSpan:
-    """A trade date and its span in nanoseconds."""
-
-    trade_date: date
-    begin: int
-    end: int
-    is_open: bool
-
-
-@dataclass(frozen=True)
 class ContractDay:
-    """One contract on one trade date."""
+    """One contract on one trade date. ``market``: when its market is open."""
 
     contract: str
     conid: int | None
@@ -54,6 +44,7 @@ class ContractDay:
     expected: list[Span]
     gaps: list[Gap]
     counts: dict[str, Any]
+    market: list[Span] = field(default_factory=list)
 
     def gap_rows(self) -> list[dict[str, Any]]:
         """Rows of ``gaps``."""
@@ -130,37 +121,8 @@ def _contract_day(
         expected,
         find_gaps(expected, evidence),
         {},
+        market,
     )
-
-
-def data_known_until(
-    evidence: Evidence, span: DateSpan, around: Surroundings, thresholds: Thresholds
-) -> int:
-    """Until when data are known. A run that lives, or ended a moment ago, is known until its own
-    last frame: others need not have ended at the same instant.
-
-    Where its ladder is still followed, that is the end of the ladder's spell: frames that arrived
-    between the query of the spells and the query of the runs belong to the next build.
-    """
-    if not span.is_open:
-        return span.end
-    newest, mute = around.newest, around.mute_until(evidence.paper_user)
-    if mute is not None and (newest is None or newest < mute):
-        # A run that has never got in: nothing has come until its last word.
-        return mute
-    if newest is None:
-        return span.begin
-    own = [run for run in around.runs if run.paper_user == evidence.paper_user]
-    if own:
-        last = max(own, key=lambda run: run.place)
-        if newest - last.last_at <= thresholds.tail_slack * SECOND:
-            followed = [
-                spell.end
-                for spell in evidence.spells
-                if spell.run_id == last.run_id and spell.ended_by == "run_end"
-            ]
-            return max(followed, default=last.last_at)
-    return newest
 
 
 def _paper_user(contract: str, around: Surroundings, counts: dict[str, Any] | None) -> str | None:
@@ -176,10 +138,19 @@ def build_report(
     around: Surroundings,
     span: DateSpan,
     thresholds: Thresholds,
+    crossed: Mapping[int, float],
 ) -> list[dict[str, Any]]:
-    """Rows of ``quality_report``. ``days``: the daily bar by conid."""
+    """Rows of ``quality_report``. ``days``: the daily bar by conid. ``crossed``: seconds in which
+    the book was crossed while the market was open, by conid."""
     return [
-        _report_row(day, days.get(day.conid or 0, _NO_DAY), around, span, thresholds)
+        _report_row(
+            day,
+            days.get(day.conid or 0, _NO_DAY),
+            around,
+            span,
+            thresholds,
+            crossed.get(day.conid or 0, 0.0),
+        )
         for day in contracts
         if day.assigned or day.counts
     ]
@@ -191,6 +162,7 @@ def _report_row(
     around: Surroundings,
     span: DateSpan,
     thresholds: Thresholds,
+    crossed_seconds: float,
 ) -> dict[str, Any]:
     by_cause: dict[str, float] = {}
     for gap in day.gaps:
@@ -205,7 +177,7 @@ def _report_row(
         covered_seconds=seconds(day.expected) - missing,
         gap_seconds_by_cause=by_cause,
         ladder_frames=day.counts.get("ladder_frames", 0),
-        crossed_seconds=bar["crossed_seconds"],
+        crossed_seconds=crossed_seconds,
         two_sided_seconds=bar["two_sided_seconds"],
         undecodable=day.counts.get("undecodable", 0),
         frames_received=None if pod is None else pod.received,
@@ -233,7 +205,7 @@ def _report_row(
         "empty": bar["empty_states"],
         "crossed": bar["crossed_states"],
         "locked": bar["locked_states"],
-        "crossed_seconds": bar["crossed_seconds"],
+        "crossed_seconds": crossed_seconds,
         "warm_up_share": bar["warm_up_states"] / states if states else None,
         "undecodable": facts.undecodable,
         "frames_received": facts.frames_received,

@@ -51,6 +51,8 @@ _RULES = (
     ("ib_platform.warehouse", "inputs.py"),
     ("ib_platform.warehouse", "losses.py"),
     ("ib_platform.warehouse", "report.py"),
+    ("ib_platform.warehouse", "horizon.py"),
+    ("ib_platform.warehouse", "crossed.py"),
     ("ib_platform.warehouse", "suspects.py"),
     ("ib_platform.warehouse", "quality.py"),
     ("ib_platform.warehouse", "spans.py"),

@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from ib_platform.warehouse.evidence import Evidence, Run, Spell
+from ib_platform.warehouse.horizon import DateSpan, data_known_until
 from ib_platform.warehouse.inputs import Surroundings
 from ib_platform.warehouse.quality import Thresholds
-from ib_platform.warehouse.report import DateSpan, data_known_until
 from ib_platform.warehouse.spans import SECOND
 
 SPAN = DateSpan(date(2026, 11, 23), 0, 86_400 * SECOND, is_open=True)
