@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -37,11 +39,10 @@ class Causes:
         }
         self._losses = losses
         self._mute = [_since_mute(evidence, death) for death in losses.deaths]
-        self._first: dict[int, int] = {}
+        self._ladders: dict[int, list[int]] = defaultdict(list)
         for row in evidence.stored:
             if row.topic == "sbd" and row.conid is not None:
-                first = self._first.setdefault(row.conid, row.monotonic)
-                self._first[row.conid] = min(first, row.monotonic)
+                insort(self._ladders[row.conid], row.monotonic)
 
     def is_right(self, gap: Gap, begin: int, until: int) -> bool:
         """Whether something was done between ``begin`` and ``until`` (monotonic: the gap, or the
@@ -55,14 +56,21 @@ class Causes:
             gap.cause in CAUSES.get(fault.kind, ())
             and fault.begin <= until + SLACK
             and fault.end >= begin - SLACK
-            for fault in [*self._evidence.faults, *self._mute]
+            for fault in [*self._evidence.faults, *self._deaths_of(gap.conid)]
         )
+
+    def _deaths_of(self, conid: int) -> Iterator[Injected]:
+        """A streamer is dead until the ladder comes again, whatever its clock shows since."""
+        ladder = self._ladders[conid]
+        for death, mute in zip(self._losses.deaths, self._mute, strict=True):
+            again = bisect_right(ladder, death.end)
+            yield replace(mute, end=ladder[again] if again < len(ladder) else death.end)
 
     def _is_outside(self, gap: Gap, begin: int, until: int) -> bool:
         """Before the first frame of the ladder, or after the end was asked for."""
-        first = self._first.get(gap.conid)
+        ladder = self._ladders[gap.conid]
         asked = self._evidence.asked_to_stop
-        return first is None or until <= first + SLACK or begin >= asked - SLACK
+        return not ladder or until <= ladder[0] + SLACK or begin >= asked - SLACK
 
     def wrong_gaps(self) -> Iterator[str]:
         """Gaps whose cause is nothing that was done then, whether they hold lost frames or not."""

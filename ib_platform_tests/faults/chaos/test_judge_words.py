@@ -12,6 +12,7 @@ from ib_platform_tests.faults.chaos.evidence import (
     Evidence,
     Exit,
     Finding,
+    Gap,
     Stored,
     Suspect,
 )
@@ -113,6 +114,26 @@ def test_a_step_between_two_runs_has_to_be_told(seconds: int) -> None:
     assert not says(replace(world, events=[told, *world.events]), "the clock")
     half = step_event(SECOND_RUN, looks[0], looks[1], by // 2, after_run=FIRST)
     assert says(replace(world, events=[half, *world.events]), "the clock")
+
+
+def test_a_streamer_is_dead_until_its_ladder_comes_again() -> None:
+    """Its clock is set back meanwhile: a second gap begins where the new clock does."""
+    world = _stepped_between(-20 * SECOND)
+    looks = world.stored[FRAMES - 1].received, world.stored[FRAMES].received - EVERY
+    told = step_event(SECOND_RUN, looks[0], looks[1], -20 * SECOND, after_run=FIRST)
+    first = world.stored[FRAMES + 1].received
+    died = Gap(CONID, WALL + KILLED - EVERY, WALL + STARTED, "streamer_died")
+    second = Gap(CONID, first - SECOND // 2, first, "streamer_died")
+    before, last = world.gaps
+    honest = replace(
+        world,
+        events=[told, *world.events],
+        gaps=[before, second, replace(last, begin=world.stored[-1].received)],
+    )
+    assert not says(replace(honest, gaps=[*honest.gaps, died]), "says streamer_died")
+    late = replace(second, begin=first + 3 * SECOND, end=first + 4 * SECOND)
+    lie = replace(honest, gaps=[before, late, honest.gaps[2]])
+    assert says(lie, "says streamer_died, and nothing of that kind was done")
 
 
 def test_a_step_may_be_cut_off_where_the_record_says_that_its_spool_was_damaged() -> None:
