@@ -111,23 +111,27 @@ class Steps:
             and told.end <= told.before + told.passed + max(told.by, 0) + SECOND
         ):
             return None
-        for offset in {round(row.offset, -6) for row in self._rows}:
-            for since in (told.before - offset, told.after - offset - told.passed):
-                if self._is_done(told, since) and self._fits(told, since):
-                    return TrueStep(told, since, since + told.passed)
-        return None
+        # Two of the clock's offsets may be close to each other: the nearest is meant.
+        possible = [
+            (misfit, since)
+            for offset in {round(row.offset, -6) for row in self._rows}
+            for since in (told.before - offset, told.after - offset - told.passed)
+            if self._is_done(told, since) and (misfit := self._misfit(told, since)) is not None
+        ]
+        since = min(possible)[1] if possible else None
+        return None if since is None else TrueStep(told, since, since + told.passed)
 
     def _is_done(self, told: ToldStep, since: int) -> bool:
         at = bisect_left(self._done, since - _NOTED)
         return at < len(self._done) and self._done[at] <= since + told.passed + _NOTED
 
-    def _fits(self, told: ToldStep, since: int) -> bool:
-        """Whether the rows on both sides show this very step. Where the clock was stepped more
-        than once between two rows, one side has to fit."""
+    def _misfit(self, told: ToldStep, since: int) -> int | None:
+        """How far the rows on both sides are from showing this very step; None: they do not. Where
+        the clock was stepped more than once between two rows, one side has to fit."""
         until = since + told.passed
         if bisect_right(self._at, since + _LOOKED) < bisect_left(self._at, until - _EXACT):
             # Whoever stored a frame in between had looked.
-            return False
+            return None
         left = bisect_right(self._at, since + _EXACT) - 1
         right = bisect_left(self._at, until - _EXACT)
         offset = told.before - since
@@ -135,13 +139,13 @@ class Steps:
             (self._rows[max(0, left - _NEAR) : left + 1], offset),
             (self._rows[right : right + _NEAR], offset + told.by),
         ]
-        fits = [
-            any(abs(row.offset - shown) < STEP for row in rows) for rows, shown in sides if rows
-        ]
+        misfits = [min(abs(row.offset - shown) for row in rows) for rows, shown in sides if rows]
+        fitting = [misfit for misfit in misfits if misfit < STEP]
         begin = self._at[left] if left >= 0 else since
         end = self._at[right] if right < len(self._at) else until
         steps = [at for at in self._done if begin - _NOTED <= at <= end + _NOTED]
-        return any(fits) if len(steps) > 1 else bool(fits) and all(fits)
+        is_enough = bool(fitting) and (len(steps) > 1 or len(fitting) == len(misfits))
+        return sum(min(misfit, STEP) for misfit in misfits) if is_enough else None
 
     def _was_cut_off(self, before: Stored, after: Stored) -> bool:
         """Whether the record tells that the spool was damaged just there, and the chaos did it:

@@ -218,6 +218,26 @@ def test_verify_may_explain_no_more_than_was_cut_off() -> None:
     assert judge(replace(damaged, cut=cut)).violations == []
 
 
+@pytest.mark.parametrize("near", [0.4, -0.4, 0.1, -0.1])
+def test_a_step_was_at_the_offset_that_fits_best(near: float) -> None:
+    """Ahead by 20 s, then back to almost the old time: both offsets fit what each event says."""
+    by = [20 * SECOND, round((near - 20) * SECOND)]
+    offs = [0] * 30 + [by[0]] * 30 + [sum(by)] * 40
+    frames = first_websocket()[:FRAMES]
+    rows = [row_of(f, FIRST, seq, off=offs[seq]) for seq, f in enumerate(frames)]
+    told = [
+        step_event(FIRST, rows[at - 1].received, rows[at].received, step)
+        for at, step in zip((30, 60), by, strict=True)
+    ]
+    honest = honest_evidence()
+    world = replace(honest, stored=rows + honest.stored[FRAMES:], events=told)
+    world = also(also(world, Kind.CLOCK_STEP, 3 * SECOND), Kind.CLOCK_STEP, 6 * SECOND)
+    found = sorted((step.since, step.until) for step in Steps(world).true)
+    assert [since // 1000 for since, _ in found] == [
+        rows[at - 1].monotonic // 1000 for at in (30, 60)
+    ]
+
+
 def test_what_came_twice_is_as_long_as_nobody_knows_when_the_step_was() -> None:
     """The streamer stood still for three seconds, and its clock was set back by two meanwhile."""
     honest, by = honest_evidence(), -2 * SECOND
