@@ -8,11 +8,12 @@ All instants are nanoseconds since the UTC epoch, all spans half-open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 from ib_platform.states import Cause
 from ib_platform.warehouse.causes import cause_of_silence, explained, known_cause
-from ib_platform.warehouse.evidence import Evidence, Gap, Generation, Spell
+from ib_platform.warehouse.evidence import Evidence, Gap, Generation, Loss, Spell
 from ib_platform.warehouse.regimes import regimes
 from ib_platform.warehouse.spans import Span, difference, intersection, union
 
@@ -45,18 +46,35 @@ def expected_spans(
     return union(spans)
 
 
-def find_gaps(expected: Iterable[Span], evidence: Evidence) -> list[Gap]:
-    """Gaps of one contract, ascending and disjoint. ``expected``: assigned and market open.
+def find_gaps(
+    assigned: Sequence[Span], evidence: Evidence, market: Sequence[Span] | None = None
+) -> list[Gap]:
+    """Gaps of one contract, ascending and disjoint. ``assigned``: when it is; ``market``: when it
+    is open, as far as data are known; None: always.
 
     Where the clock was set back, times came twice: what is missing in either pass is a gap.
     """
     gaps: list[Gap] = []
+    previous: Span | None = None
     for span, told in regimes(evidence):
         known = [Span(gap.begin, gap.end) for gap in gaps]
-        for gap in _gaps(intersection(expected, [span]), told):
+        due = intersection(_due(assigned, previous, span), [span])
+        for gap in _gaps(due if market is None else intersection(due, market), told):
             rest = difference([Span(gap.begin, gap.end)], known)
             gaps += [Gap(begin, end, gap.cause) for begin, end in rest]
+        previous = span
     return sorted(gaps, key=lambda gap: gap.begin)
+
+
+def _due(assigned: Sequence[Span], previous: Span | None, regime: Span) -> list[Span]:
+    """What was assigned when the clock was set back stays it, also while the clock shows times
+    before the assignment was made."""
+    earlier = [
+        Span(regime.begin, span.begin)
+        for span in assigned
+        if previous is not None and regime.begin < span.begin < previous.end <= span.end
+    ]
+    return union([*assigned, *earlier])
 
 
 def _gaps(expected: list[Span], evidence: Evidence) -> list[Gap]:
@@ -85,6 +103,18 @@ def _lost(followed: list[Span], evidence: Evidence) -> list[Gap]:
     return gaps
 
 
+def _leaps(losses: Sequence[Loss]) -> list[Span]:
+    """Times that the clock has skipped: it was set ahead while frames were lost that nobody has,
+    so that one loss is told by the clock before and by the clock after."""
+    return [
+        Span(before.end, after.begin)
+        for before, after in pairwise(losses)
+        if before.between is not None
+        and before.between == after.between
+        and before.end < after.begin
+    ]
+
+
 def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
     """Where a stream was followed, the market open, and no ladder frame came for too long. A
     streamer that stood still, or whose clock was set, has heard no silence then."""
@@ -96,9 +126,10 @@ def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
     quiet: list[Span] = []
     lively: list[Span] = []
     for run_id in sorted({spell.run_id for spell in evidence.spells}):
-        losses = [Span(x.begin, x.end) for x in evidence.losses if x.run_id == run_id]
+        of_run = [loss for loss in evidence.losses if loss.run_id == run_id]
+        unheard = [*(Span(x.begin, x.end) for x in of_run), *_leaps(of_run)]
         spells = difference(
-            [Span(s.begin, s.end) for s in evidence.spells if s.run_id == run_id], losses
+            [Span(s.begin, s.end) for s in evidence.spells if s.run_id == run_id], unheard
         )
         long_silences = [
             span

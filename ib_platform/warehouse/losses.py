@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
 
 
+STEP_NS = 500_000_000
+"""A clock that differs by less was not set."""
+
+
 def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
     """What the streamer saw being lost, and the holes that damage has left in its spool."""
     losses = []
@@ -33,12 +37,12 @@ def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
 
 
 def _hole(row: dict[str, Any]) -> list[Loss]:
-    """Where the clock was set back meanwhile, nobody knows when: as long as the hole was, by the
-    clock before and by the clock after."""
+    """Where the clock was set meanwhile, nobody knows when: as long as the hole was, by the clock
+    before and by the clock after."""
     begin, end, elapsed = row["begin"], row["end"], row["elapsed"]
-    spans = [Span(begin, max(end, begin + elapsed))]
-    if end < begin + elapsed:
-        spans.append(Span(end - elapsed, end))
+    spans = [Span(begin, end)]
+    if end < begin + elapsed or end - begin - elapsed > STEP_NS:
+        spans = [Span(begin, begin + elapsed), Span(end - elapsed, end)]
     # A step of the clock before frame 0 is one before the run.
     between = max(0, row["previous_seq"]), row["seq"]
     cause, opens = Cause.SPOOL_DAMAGED, row["previous_seq"] < 0

@@ -13,7 +13,7 @@ from ib_platform.warehouse.gaps import expected_spans, find_gaps
 from ib_platform.warehouse.horizon import DateSpan, data_known_until
 from ib_platform.warehouse.inputs import Surroundings, read_spells
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
-from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, to_ns
+from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, to_ns, union
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -112,14 +112,17 @@ def _contract_day(
     calendar = around.calendars.get(contract, CalendarName.CME_GLOBEX)
     market = [Span(to_ns(b), to_ns(e)) for b, e in open_spans(calendar, span.trade_date)]
     of_date = intersection(assigned, [Span(span.begin, span.end)])
-    expected = intersection(intersection(of_date, market), [Span(span.begin, until)])
+    known = intersection(market, [Span(span.begin, until)])
+    gaps = find_gaps(assigned, evidence, known)
+    # A clock that was set back may show a gap before the assignment.
+    expected = union([*intersection(of_date, known), *(Span(gap.begin, gap.end) for gap in gaps)])
     return ContractDay(
         contract,
         conid,
         evidence.paper_user,
         bool(of_date),
         expected,
-        find_gaps(expected, evidence),
+        gaps,
         {},
         market,
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.states import StreamEventKind
 from ib_platform.warehouse.event_details import detail_of, instant_of, span_of
 from ib_platform.warehouse.evidence import StepBack
+from ib_platform.warehouse.losses import STEP_NS
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
 
-_LEAST_NS = 500_000_000
 _SAME_NS = 50_000_000
 """Two looks at two clocks agree on a step up to this."""
 
@@ -31,10 +31,10 @@ def read_steps_back(
         if not first < step.before_seq <= last:
             steps.append(step)
     stepped = [
-        row["run_id"] for row in runs if row["highest_offset"] - row["lowest_offset"] > _LEAST_NS
+        row["run_id"] for row in runs if row["highest_offset"] - row["lowest_offset"] > STEP_NS
     ]
     if stepped:
-        rows = build.rows("steps", run_ids=stepped, least_ns=_LEAST_NS)
+        rows = build.rows("steps", run_ids=stepped, least_ns=STEP_NS)
         steps += [
             _narrowed(
                 StepBack(row["run_id"], row["before_seq"], row["until_ns"], row["since_ns"]), told

@@ -278,6 +278,21 @@ def test_a_loss_begins_with_the_last_frame_that_was_kept(
     assert [(gap.begin, gap.end, gap.cause) for gap in found] == gaps
 
 
+def test_times_that_a_clock_skipped_in_a_hole_are_no_silence() -> None:
+    """Found by the chaos test: set ahead by 85 while the numbers 5 to 8 were lost, for 5."""
+    losses = [Loss("r", b, e, "spool_damaged", (4, 9)) for b, e in [(10, 15), (95, 100)]]
+    silences = [Silence(1, "r", 10, 100)]
+    more: dict[str, Any] = {"losses": losses, "silences": silences, "silent_after": 20}
+    gaps = find_gaps([Span(0, 120)], evidence([spell(0, 120)], **more))
+    assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [
+        (10, 15, Cause.SPOOL_DAMAGED),
+        (95, 100, Cause.SPOOL_DAMAGED),
+    ]
+    apart = [Loss("r", 10, 15, "disk_full", (4, 5)), Loss("r", 95, 100, "disk_full", (5, 6))]
+    gaps = find_gaps([Span(0, 120)], evidence([spell(0, 120)], **{**more, "losses": apart}))
+    assert (15, 95, Cause.SILENT_LADDER) in [(gap.begin, gap.end, gap.cause) for gap in gaps]
+
+
 def test_what_one_pod_lost_another_may_have() -> None:
     losses = [Loss("r", 10, 25, "disk_full")]
     spells = [spell(0, 30), spell(20, 40, run="s")]

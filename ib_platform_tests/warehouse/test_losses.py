@@ -8,7 +8,7 @@ import pytest
 
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.evidence import Loss
-from ib_platform.warehouse.losses import _quarantined
+from ib_platform.warehouse.losses import _hole, _quarantined
 
 SPAN = {"begin": "1970-01-01T00:00:01+00:00", "end": "1970-01-01T00:00:02+00:00"}
 
@@ -41,3 +41,32 @@ def test_a_refused_batch_may_be_the_first_of_its_run(first_seq: int) -> None:
     refused = {"kind": StreamEventKind.BATCH_REFUSED, "detail": json.dumps(told), "at": 0}
     (loss,) = _quarantined([refused])
     assert loss.opens is (first_seq == 0)
+
+
+@pytest.mark.parametrize(
+    ("end", "spans"),
+    [
+        (15, [(10, 15)]),
+        # Frames of which the first was stamped late.
+        (14, [(10, 15), (9, 14)]),
+        # Set ahead by a minute meanwhile: what the clock skipped is no loss.
+        (75, [(10, 15), (70, 75)]),
+        # Set ahead by less than the hole is long.
+        (18, [(10, 15), (13, 18)]),
+        # Set back.
+        (2, [(10, 15), (-3, 2)]),
+    ],
+)
+def test_a_hole_is_as_long_as_it_lasted(end: int, spans: list[tuple[int, int]]) -> None:
+    second = 1_000_000_000
+    row = {
+        "run_id": "r",
+        "previous_seq": 7,
+        "seq": 9,
+        "begin": 10 * second,
+        "end": end * second,
+        "elapsed": 5 * second,
+    }
+    found = [(loss.begin // second, loss.end // second) for loss in _hole(row)]
+    assert found == spans
+    assert {loss.between for loss in _hole(row)} == {(7, 9)}

@@ -319,6 +319,36 @@ def _step(run: Recorder, before: int, after: int, **more: Any) -> None:
     run.event(NOON + after * SECOND, StreamEventKind.CLOCK_STEP, "clock_step", **told)
 
 
+@pytest.mark.parametrize(
+    ("assigned", "wanted"),
+    [
+        # Missed in the first pass; what the second one misses lies in that.
+        (Span(0, 300), [(0, 80)]),
+        (Span(80, 300), [(30, 35)]),
+        # Made just before the clock was set back, at a time that it shows again.
+        (Span(85, 300), [(30, 35)]),
+        # It had ended by then.
+        (Span(85, 95), []),
+        # Made after the clock was set back, by a clock that was not.
+        (Span(200, 300), []),
+    ],
+)
+@pytest.mark.parametrize("market", [None, [Span(0, 300)], [Span(33, 300)]])
+def test_an_assignment_holds_when_the_clock_is_set_back_behind_it(
+    assigned: Span, wanted: list[tuple[int, int]], market: list[Span] | None
+) -> None:
+    """Found by the chaos test: a run from 80 to 100 sets its clock back to 20, and misses some."""
+    spells = [
+        spell(80, 100, "r", 1, (0, 9), ended_by="next_epoch"),
+        spell(20, 30, "r", 2, (10, 19), ended_by="disconnected"),
+        spell(35, 300, "r", 3, (20, 99)),
+    ]
+    step = StepBack("r", 10, until=100, since=20)
+    gaps = find_gaps([assigned], evidence(spells, [step]), market)
+    shut = 33 if market == [Span(33, 300)] else 0
+    assert [(gap.begin, gap.end) for gap in gaps] == [(max(b, shut), e) for b, e in wanted]
+
+
 def test_a_step_was_when_the_streamer_saw_it(warehouse: ClickHouse, tmp_path: Path) -> None:
     """Found by the chaos test: set back by 8 s while the streamer stood still for 3 s; the next
     frame came 2 s after it had looked. The clock never showed what it would have shown then."""
