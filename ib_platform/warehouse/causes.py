@@ -25,6 +25,8 @@ _OF_LADDERS = frozenset(
     {Cause.NO_ENTITLEMENT, Cause.SILENT_LADDER, Cause.UNDECODABLE, Cause.RESUBSCRIBED}
 )
 _SAY_LITTLE = frozenset({Cause.DISCONNECTED, Cause.UNKNOWN})
+_OF_LOSSES = frozenset({Cause.DISK_FULL, Cause.SPOOL_DAMAGED, Cause.QUARANTINED})
+"""They explain what was lost, and how long a ladder was asked for again; nothing later."""
 
 
 def cause_of_silence(silence: Span, evidence: Evidence) -> Cause:
@@ -67,14 +69,16 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
         [
             *ends,
             *((span.begin, cause) for span, cause in lost),
-            *((span.end, _known_at(span.end, changes, cause)) for span, cause in lost),
+            *((span.end, _known_after(span, changes, cause)) for span, cause in lost),
         ]
     )
     turns = [(at, cause) for at, cause in turns if hole.begin < at < hole.end]
     begins = [(hole.begin, first), *turns]
     for (begin, cause), end in zip(begins, [*(at for at, _ in turns), hole.end], strict=True):
         part = Span(begin, end)
-        held = _longest(part, cause, [(at, c) for at, c in changes if begin <= at < end])
+        held = cause
+        if not any(span.begin <= begin and end <= span.end for span, _ in lost):
+            held = _longest(part, cause, [(at, c) for at, c in changes if begin <= at < end])
         held = nothing_known if held is Cause.UNKNOWN else held
         if gaps and gaps[-1].cause is held:
             gaps[-1] = Gap(gaps[-1].begin, end, held)
@@ -103,20 +107,25 @@ def _run_ends(evidence: Evidence) -> list[tuple[int, Cause]]:
 
 
 def _own_losses(evidence: Evidence) -> list[tuple[Span, Cause]]:
-    """What a full disk refused, and what runs of the paper user lost before their first frame: then
-    frames came, though nothing that is stored shows it."""
+    """What runs of the paper user received and did not keep: then they lived and frames came,
+    though nothing that is stored shows it."""
     own = {run.run_id for run in evidence.runs if run.paper_user == evidence.paper_user}
     return [
         (Span(loss.begin, loss.end), known_cause(loss.cause, Cause.UNKNOWN))
         for loss in evidence.losses
-        if loss.run_id in own and (loss.opens or loss.cause == Cause.DISK_FULL)
+        if loss.run_id in own
     ]
 
 
-def _known_at(instant: int, changes: Sequence[tuple[int, Cause]], otherwise: Cause) -> Cause:
-    """The newest telling cause that was learnt before the instant."""
-    known = [(at, c) for at, c in changes if at < instant and c not in _SAY_LITTLE]
-    return max(known, key=lambda change: change[0])[1] if known else otherwise
+def _known_after(loss: Span, changes: Sequence[tuple[int, Cause]], cause: Cause) -> Cause:
+    """Why a ladder does not come back at once: the newest telling cause that was learnt before, or
+    that the connection ended meanwhile; else it is asked for again because of the loss."""
+    known = [
+        (at >= loss.begin, c not in _SAY_LITTLE, at, c)
+        for at, c in changes
+        if at < loss.end and (c not in _SAY_LITTLE or at >= loss.begin)
+    ]
+    return max(known)[3] if known else cause
 
 
 def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> Cause:
@@ -127,7 +136,7 @@ def _longest(hole: Span, first: Cause, changes: Iterable[tuple[int, Cause]]) -> 
     for at, following in [*sorted(changes, key=lambda change: change[0]), (hole.end, first)]:
         held[cause] = held.get(cause, 0) + at - since
         cause, since = following, at
-    telling = {cause: length for cause, length in held.items() if cause not in _SAY_LITTLE}
+    telling = {c: length for c, length in held.items() if c not in _SAY_LITTLE | _OF_LOSSES}
     choice = telling or held
     return max(choice, key=lambda cause: choice[cause])
 

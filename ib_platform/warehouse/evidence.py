@@ -73,15 +73,13 @@ class Silence:
 @dataclass(frozen=True)
 class Loss:
     """A span in which frames of a run were received and not kept, nobody knows whose. ``between``:
-    numbers of the frames before and after them, None where nobody says. ``opens``: the run has no
-    frame before them, so no ladder of it was followed yet."""
+    numbers of the frames before and after them, None where nobody says."""
 
     run_id: str
     begin: int
     end: int
     cause: str
     between: tuple[int, int] | None = None
-    opens: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,11 +116,12 @@ class Generation:
 
 @dataclass(frozen=True)
 class Gap:
-    """[begin, end) of one contract, with its cause."""
+    """[begin, end) of one contract, with its cause, and whose it was then."""
 
     begin: int
     end: int
     cause: Cause
+    paper_user: str | None = None
 
 
 @dataclass(frozen=True)

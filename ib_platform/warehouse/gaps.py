@@ -14,7 +14,7 @@ from itertools import pairwise
 from ib_platform.states import Cause
 from ib_platform.warehouse.causes import cause_of_silence, explained, known_cause
 from ib_platform.warehouse.evidence import Evidence, Gap, Generation, Loss, Spell
-from ib_platform.warehouse.regimes import regimes
+from ib_platform.warehouse.regimes import ALWAYS, regimes
 from ib_platform.warehouse.spans import Span, difference, intersection, union
 
 
@@ -44,6 +44,24 @@ def expected_spans(
     if begin is not None:
         spans.append(Span(begin, until))
     return union(spans)
+
+
+def tenures(
+    contract: str, generations: Sequence[Generation], otherwise: str | None
+) -> list[tuple[str | None, Span]]:
+    """Whose the contract was, when: spans that cover all time, in order. ``otherwise``: whose it is
+    where no generation has it. A generation without it leaves it to whom it had before."""
+    users = [
+        (g.created_at, g.paper_users[contract]) for g in generations if contract in g.paper_users
+    ]
+    moved = [
+        (at, user)
+        for number, (at, user) in enumerate(users)
+        if number == 0 or users[number - 1][1] != user
+    ]
+    names: list[str | None] = [user for _, user in moved] or [otherwise]
+    borders = [ALWAYS.begin, *(at for at, _ in moved[1:]), ALWAYS.end]
+    return [(name, Span(*ends)) for name, ends in zip(names, pairwise(borders), strict=True)]
 
 
 def find_gaps(

@@ -45,8 +45,8 @@ def _hole(row: dict[str, Any]) -> list[Loss]:
         spans = [Span(begin, begin + elapsed), Span(end - elapsed, end)]
     # A step of the clock before frame 0 is one before the run.
     between = max(0, row["previous_seq"]), row["seq"]
-    cause, opens = Cause.SPOOL_DAMAGED, row["previous_seq"] < 0
-    return [Loss(row["run_id"], span.begin, span.end, cause, between, opens) for span in spans]
+    cause = Cause.SPOOL_DAMAGED
+    return [Loss(row["run_id"], span.begin, span.end, cause, between) for span in spans]
 
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
@@ -62,8 +62,7 @@ def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
             # Ladders lack nothing where only quotes or events were refused.
             if set(detail.get("tables") or ["frames"]) - {"quote_frames", "stream_events"}:
                 cause, between = Cause.QUARANTINED, _around(detail)
-                opens = detail.get("first_seq") == 0
-                refused[batch] = Loss(run_id, span.begin, span.end, cause, between, opens)
+                refused[batch] = Loss(run_id, span.begin, span.end, cause, between)
     return [loss for batch, loss in refused.items() if batch not in resent]
 
 

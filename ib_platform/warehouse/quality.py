@@ -51,6 +51,9 @@ def judge(facts: Facts, thresholds: Thresholds) -> tuple[Verdict, list[str]]:
     if facts.ladder_frames == 0:
         if facts.date_is_open:
             return Verdict.PENDING, ["no ladder frame yet on the open trade date"]
+        if facts.assigned and facts.expected_seconds <= 0:
+            # A holiday: nothing is missing.
+            return Verdict.AVAILABLE, []
         return Verdict.MISSING, ["assigned, but no ladder frame was recorded"]
     reasons = [
         *_coverage_reasons(facts, thresholds),

@@ -1,6 +1,6 @@
 """A wall clock that is set back shows the same times twice. Pure.
 
-Regimes are those of the paper user that was assigned last; what others recorded counts in each.
+Regimes are those of the evidence's paper user; what others recorded counts in each.
 
 Between two such steps it goes forward: a regime. What is expected, followed and missing is compared
 within each regime, since what was recorded in one pass of a time does not cover the other. A regime
@@ -16,7 +16,7 @@ from dataclasses import replace
 from ib_platform.warehouse.evidence import Evidence, Loss, Spell, StepBack
 from ib_platform.warehouse.spans import Span
 
-_ALWAYS = Span(-(2**62), 2**62)
+ALWAYS = Span(-(2**62), 2**62)
 
 
 def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
@@ -28,7 +28,7 @@ def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
         key=lambda step: (order.index(step.run_id), step.before_seq),
     )
     if not steps:
-        return [(_ALWAYS, evidence)]
+        return [(ALWAYS, evidence)]
     places = _Places(steps, order)
     others = [spell for spell in evidence.spells if spell.paper_user != evidence.paper_user]
     parts: list[list[Spell]] = [[] for _ in range(len(steps) + 1)]
@@ -36,8 +36,8 @@ def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
         if spell.paper_user == evidence.paper_user and spell.run_id in order:
             for number, part in _parts(spell, steps, places):
                 parts[number].append(part)
-    begins = [_ALWAYS.begin, *(step.since for step in steps)]
-    ends = [*(step.until for step in steps), _ALWAYS.end]
+    begins = [ALWAYS.begin, *(step.since for step in steps)]
+    ends = [*(step.until for step in steps), ALWAYS.end]
     told = []
     last: Spell | None = None
     for number, (begin, end, own) in enumerate(zip(begins, ends, parts, strict=True)):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.calendar import open_spans
 from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.warehouse.evidence import Evidence, Gap, Silence
-from ib_platform.warehouse.gaps import expected_spans, find_gaps
+from ib_platform.warehouse.gaps import expected_spans, find_gaps, tenures
 from ib_platform.warehouse.horizon import DateSpan, data_known_until
 from ib_platform.warehouse.inputs import Surroundings, read_spells
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
@@ -55,7 +55,7 @@ class ContractDay:
                 "begin": gap.begin,
                 "end": gap.end,
                 "cause": gap.cause.value,
-                "paper_user": self.paper_user,
+                "paper_user": gap.paper_user,
             }
             for gap in self.gaps
         ]
@@ -113,7 +113,14 @@ def _contract_day(
     market = [Span(to_ns(b), to_ns(e)) for b, e in open_spans(calendar, span.trade_date)]
     of_date = intersection(assigned, [Span(span.begin, span.end)])
     known = intersection(market, [Span(span.begin, until)])
-    gaps = find_gaps(assigned, evidence, known)
+    gaps = [
+        replace(gap, paper_user=user)
+        for user, tenure in tenures(contract, around.generations, evidence.paper_user)
+        # What others did and said explains nothing while the contract was not theirs.
+        for gap in find_gaps(
+            intersection(assigned, [tenure]), replace(evidence, paper_user=user), known
+        )
+    ]
     # A clock that was set back may show a gap before the assignment.
     expected = union([*intersection(of_date, known), *(Span(gap.begin, gap.end) for gap in gaps)])
     return ContractDay(

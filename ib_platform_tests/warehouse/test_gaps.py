@@ -26,7 +26,7 @@ from ib_platform.warehouse.evidence import (
     Silence,
     Spell,
 )
-from ib_platform.warehouse.gaps import expected_spans, find_gaps
+from ib_platform.warehouse.gaps import expected_spans, find_gaps, tenures
 from ib_platform.warehouse.spans import Span, difference, intersection, seconds, to_ns, union
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full, trade_date
@@ -231,7 +231,16 @@ def test_lost_frames_are_a_gap_of_their_own_cause() -> None:
     ("events", "gaps"),
     [
         ([], [(10, 40, Cause.DISK_FULL)]),
-        ([(20, "disconnected")], [(10, 40, Cause.DISK_FULL)]),
+        (
+            [(20, "disconnected")],
+            [(10, 25, Cause.DISK_FULL), (25, 40, Cause.DISCONNECTED)],
+        ),
+        # A second of a full disk does not explain what comes after it.
+        (
+            [(27, "disconnected")],
+            [(10, 25, Cause.DISK_FULL), (25, 40, Cause.DISCONNECTED)],
+        ),
+        ([(38, "disconnected")], [(10, 40, Cause.DISK_FULL)]),
         (
             [(24, "disconnected"), (24, "session_lost")],
             [(10, 25, Cause.DISK_FULL), (25, 40, Cause.SESSION_LOST)],
@@ -256,9 +265,17 @@ def test_frames_that_a_full_disk_refused_before_the_connection_ended(
 @pytest.mark.parametrize(
     ("last_frame", "disconnected", "gaps"),
     [
-        (12, 20, [(12, 40, Cause.DISK_FULL)]),
+        (12, 20, [(12, 25, Cause.DISK_FULL), (25, 40, Cause.DISCONNECTED)]),
         (12, 13, [(12, 14, Cause.DISCONNECTED), (14, 40, Cause.DISK_FULL)]),
-        (3, 20, [(3, 14, Cause.DISCONNECTED), (14, 40, Cause.DISK_FULL)]),
+        (
+            3,
+            20,
+            [
+                (3, 14, Cause.DISCONNECTED),
+                (14, 25, Cause.DISK_FULL),
+                (25, 40, Cause.DISCONNECTED),
+            ],
+        ),
     ],
 )
 def test_a_loss_begins_with_the_last_frame_that_was_kept(
@@ -276,6 +293,44 @@ def test_a_loss_begins_with_the_last_frame_that_was_kept(
     }
     found = find_gaps([Span(0, 60)], evidence(spells, [Run("alpha", "r", 0, 60)], **more))
     assert [(gap.begin, gap.end, gap.cause) for gap in found] == gaps
+
+
+@pytest.mark.parametrize(
+    ("users", "wanted"),
+    [
+        ([], [("alpha", 0, 99)]),
+        (["beta"], [("beta", 0, 99)]),
+        (["beta", "beta", "alpha"], [("beta", 0, 20), ("alpha", 20, 99)]),
+        (["alpha", None, "alpha"], [("alpha", 0, 99)]),
+        (["alpha", None, "beta", "alpha"], [("alpha", 0, 20), ("beta", 20, 30), ("alpha", 30, 99)]),
+    ],
+)
+def test_whose_a_contract_was(users: list[str | None], wanted: list[tuple[str, int, int]]) -> None:
+    generations = [
+        Generation(10 * number, 10 * number, {"ES": "gamma"} | ({"CL": user} if user else {}))
+        for number, user in enumerate(users)
+    ]
+    found = tenures("CL", generations, "alpha")
+    assert [(u, max(0, b), min(99, e)) for u, (b, e) in found] == wanted
+
+
+def test_a_later_rebalance_changes_no_cause(client: Any, config: PlatformConfig) -> None:
+    """Found by a reviewer: what alpha had said was not heard when beta had the contract later."""
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    assign(client, [(CL, "beta", 1)], NOON + 100 * SECOND, generation=2, grace=0)
+    alpha, beta = Recorder("a"), Recorder("b", paper_user="beta")
+    stream(alpha, 0, 30)
+    alpha.event(NOON + 31 * SECOND, StreamEventKind.DISCONNECTED, "disconnected")
+    alpha.event(NOON + 32 * SECOND, StreamEventKind.SESSION_CHANGED, "competing_login")
+    stream(alpha, 60, 100)
+    beta.event(NOON + 50 * SECOND, StreamEventKind.RUN_STARTED)
+    stream(beta, 100, 120)
+    for recorder in (alpha, beta):
+        recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 2, 1, tzinfo=UTC))
+    assert stored_gaps(client) == [(30, 60, "competing_login")]
+    ((user,),) = client.query("SELECT paper_user FROM gaps").result_rows
+    assert user == "alpha"
 
 
 def test_times_that_a_clock_skipped_in_a_hole_are_no_silence() -> None:

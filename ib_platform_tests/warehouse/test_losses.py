@@ -35,14 +35,6 @@ def test_ladders_lack_what_their_tables_refused(tables: list[str] | None, is_los
     assert _quarantined([refused, resent]) == []
 
 
-@pytest.mark.parametrize("first_seq", [0, 1])
-def test_a_refused_batch_may_be_the_first_of_its_run(first_seq: int) -> None:
-    told = {"batch": "r.0.0-9", "run_id": "r", "first_seq": first_seq, "last_seq": 5, **SPAN}
-    refused = {"kind": StreamEventKind.BATCH_REFUSED, "detail": json.dumps(told), "at": 0}
-    (loss,) = _quarantined([refused])
-    assert loss.opens is (first_seq == 0)
-
-
 @pytest.mark.parametrize(
     ("end", "spans"),
     [

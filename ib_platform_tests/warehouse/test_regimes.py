@@ -210,7 +210,7 @@ def test_every_time_that_was_missed_is_a_gap_and_no_other(
     shown = [world.shown(at) for at in range(len(followed))]
     expected = Span(max(0, min(shown)), shown[-1] + 1)
     missed = {t for t, f in zip(shown, followed, strict=True) if not f}
-    gaps = find_gaps([expected], world.evidence())
+    gaps = find_gaps([expected], world.evidence(), [expected])
     units = [unit for gap in gaps for unit in range(gap.begin, gap.end)]
     assert len(units) == len(set(units))
     assert set(units) == missed & set(range(*expected))
