@@ -20,13 +20,22 @@ from ib_platform.marketdata.sessions import CalendarName
         ("ZN", "CBOT", CalendarName.CME_RATES),
         ("ZC", "CBOT", CalendarName.CME_GRAINS),
         ("LE", "CME", CalendarName.CME_LIVESTOCK),
-        ("XYZ", "CME", CalendarName.CME_GLOBEX),
-        ("ES", "EUREX", CalendarName.CME_GLOBEX),
     ],
 )
 def test_a_product_has_its_calendar(symbol: str, exchange: str, calendar: CalendarName) -> None:
     assert calendar_of(symbol, exchange) is calendar
     assert Contract(symbol=symbol, exchange=exchange).calendar is calendar
+
+
+@pytest.mark.parametrize(
+    ("symbol", "exchange"),
+    [("XYZ", "CME"), ("ES", "GLOBEX"), ("ES", "EUREX"), ("6E", "CME"), ("ZR", "CBOT")],
+)
+def test_an_unknown_product_needs_a_calendar(symbol: str, exchange: str) -> None:
+    with pytest.raises(ValueError, match=f"{symbol} on {exchange} are not known.*calendar: "):
+        Contract(symbol=symbol, exchange=exchange)
+    named = Contract(symbol=symbol, exchange=exchange, calendar=CalendarName.CME_GLOBEX)
+    assert named.calendar is CalendarName.CME_GLOBEX
 
 
 def test_the_configuration_has_the_last_word() -> None:

@@ -62,7 +62,16 @@ def test_closes_that_cme_has_published_for_energy_and_metals(day: str, closes: t
         (EQUITY, "2027-01-01", ""),
         (EQUITY, "2026-01-19", "17:00-12:00"),
         (ENERGY, "2026-01-19", "17:00-13:30"),
-        (CalendarName.CME_GRAINS, "2026-11-27", "19:00-07:45 08:30-12:05"),
+        (CalendarName.CME_GRAINS, "2026-11-27", "08:30-12:05"),  # no night before it
+        (CalendarName.CME_GRAINS, "2026-12-24", "19:00-07:45 08:30-12:05"),
+        (CalendarName.CME_GRAINS, "2026-12-28", "19:00-07:45 08:30-13:20"),  # after a Friday
+        (CalendarName.CME_GRAINS, "2025-12-26", "08:30-13:20"),  # after a Thursday
+        (CalendarName.CME_GRAINS, "2026-09-08", "19:00-07:45 08:30-13:20"),  # after a Monday
+        (CalendarName.CME_GRAINS, "2026-06-19", ""),
+        (CalendarName.CME_LIVESTOCK, "2026-06-19", ""),
+        (EQUITY, "2023-04-07", "17:00-08:15"),
+        (EQUITY, "2025-04-18", ""),  # no figures on that Good Friday
+        (CalendarName.CME_RATES, "2027-03-26", ""),
         (CalendarName.CME_GLOBEX, "2026-12-25", "17:00-16:00"),  # knows no holidays
     ],
 )

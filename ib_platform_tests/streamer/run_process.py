@@ -25,6 +25,10 @@ SEGMENT_BYTES = 60_000
 FRAMES_PER_ROUND = 20
 
 
+PATIENCE = 1800.0
+"""Seconds: what hundreds of killed runs left is loaded, however slow the machine is."""
+
+
 def main() -> None:
     folder, paper_user = Path(sys.argv[1]), "alpha"
     ended = threading.Event()
@@ -46,7 +50,7 @@ def main() -> None:
             os.write(1, f"{seq}\n".encode())
         ended.wait(0.005 if loader is None else 0.02)
     spool.append_event(StreamEventKind.RUN_STOPPED)
-    drained = loader is None or loader.stop(60)
+    drained = loader is None or loader.stop(PATIENCE)
     spool.close()
     os.write(1, f"drained {drained}\n".encode())
 

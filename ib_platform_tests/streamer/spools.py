@@ -19,6 +19,7 @@ from ib_platform.streamer.records import Record
 from ib_platform.streamer.segments import list_segments, read_chunk, size_of
 from ib_platform.streamer.spool import Spool
 from ib_platform.warehouse.connect import connect
+from ib_platform_tests.streamer.run_process import PATIENCE
 from ib_platform_tests.support import wait_until
 
 PAPER_USER = "alpha"
@@ -143,7 +144,7 @@ class RunProcess:
     def end(self, number: int) -> None:
         """Send the signal, wait for the end, read the rest of its output."""
         self._process.send_signal(number)
-        self._process.wait(120)
+        self._process.wait(PATIENCE + 120)
         self._reader.join(60)
         assert self._process.stdout is not None
         self._process.stdout.close()

@@ -55,6 +55,8 @@ def test_nothing_wrong_is_available() -> None:
     [
         ({"ladder_frames": 0}, Verdict.MISSING, "no ladder frame"),
         ({"ladder_frames": 0, "date_is_open": True}, Verdict.PENDING, "yet"),
+        # A holiday.
+        ({"ladder_frames": 0, "expected_seconds": 0.0}, Verdict.AVAILABLE, None),
         ({"covered_seconds": 994.9}, Verdict.DEGRADED, "99.490 %"),
         ({"covered_seconds": 900.0}, Verdict.DEGRADED, "low coverage: 90.000 %"),
         ({"gap_seconds_by_cause": {"session_lost": 0.5}}, Verdict.DEGRADED, "0.500 s of session"),

@@ -11,7 +11,7 @@ from ib_platform.states import Cause
 from ib_platform_tests.faults.chaos.alignment import Pair
 from ib_platform_tests.faults.chaos.clocks import shown_times
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Gap, Injected
-from ib_platform_tests.faults.chaos.losses import Losses
+from ib_platform_tests.faults.chaos.losses import BREAKS, Losses
 from ib_platform_tests.faults.chaos.schedule import Kind
 
 SLACK = 2 * SECOND
@@ -56,15 +56,16 @@ class Causes:
             gap.cause in CAUSES.get(fault.kind, ())
             and fault.begin <= until + SLACK
             and fault.end >= begin - SLACK
-            for fault in [*self._evidence.faults, *self._deaths_of(gap.conid)]
+            for fault in [*self._evidence.faults, *self._ends_of(gap.conid)]
         )
 
-    def _deaths_of(self, conid: int) -> Iterator[Injected]:
-        """A streamer is dead until the ladder comes again, whatever its clock shows since."""
+    def _ends_of(self, conid: int) -> Iterator[Injected]:
+        """What ends a ladder lasts until it comes again, whatever the clock shows since."""
         ladder = self._ladders[conid]
-        for death, mute in zip(self._losses.deaths, self._mute, strict=True):
-            again = bisect_right(ladder, death.end)
-            yield replace(mute, end=ladder[again] if again < len(ladder) else death.end)
+        broken = [fault for fault in self._evidence.faults if fault.kind in BREAKS]
+        for end in [*self._mute, *broken]:
+            again = bisect_right(ladder, end.end)
+            yield replace(end, end=ladder[again] if again < len(ladder) else end.end)
 
     def _is_outside(self, gap: Gap, begin: int, until: int) -> bool:
         """Before the first frame of the ladder, or after the end was asked for."""

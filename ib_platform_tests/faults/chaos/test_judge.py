@@ -143,7 +143,7 @@ def test_a_stall_that_the_record_tells_of_may_hide_when_a_gap_began() -> None:
 
 def test_a_gap_may_have_begun_when_its_last_frame_was_sent_if_stalls_are_told() -> None:
     """Stall followed stall: frame 19, sent in second 1.9, was stamped in second 6, and the
-    websocket was closed in second 2."""
+    websocket was closed in second 1."""
     honest = honest_evidence()
     rows = [
         row_of(frame, FIRST, seq, delay=6 * SECOND + seq - frame.monotonic_ns)
@@ -156,7 +156,7 @@ def test_a_gap_may_have_begun_when_its_last_frame_was_sent_if_stalls_are_told() 
         honest,
         stored=rows + honest.stored[FRAMES:],
         gaps=[*honest.gaps, gap],
-        faults=[*honest.faults, Injected(Kind.WEBSOCKET_CLOSED, 2 * SECOND, 2 * SECOND)],
+        faults=[*honest.faults, Injected(Kind.WEBSOCKET_CLOSED, SECOND, SECOND)],
     )
     assert "says disconnected, and nothing of that kind" in first_violation(world)
     last = Suspect(CONID, FIRST, gap.begin - SECOND // 2, gap.begin, "late_stamps")
