@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ib_platform.errors import ConfigurationError
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span
 from ib_platform.marketdata.sessions import CHICAGO
-from ib_platform.verify.times import span_of
 from ib_platform.warehouse.spans import Span, to_ns
+from ib_platform.warehouse.times import span_of
 from ib_platform_tests.support import PATIENT
 
 NOW = datetime(2026, 11, 25, 18, 30, tzinfo=UTC)  # a Wednesday
