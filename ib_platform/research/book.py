@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.marketdata.calendar import trade_dates_between
 from ib_platform.research.contracts import NamedContract
 from ib_platform.research.selection import final_dates, from_record
-from ib_platform.research.span import as_text, trade_date_at
+from ib_platform.research.span import as_text, to_datetime, trade_date_at
 from ib_platform.states import Cause
 from ib_platform.warehouse.late_inputs import LOOK_BACK
 from ib_platform.warehouse.spans import SECOND
@@ -118,7 +118,7 @@ def read_book(client: Client, contract: NamedContract, at: int) -> Book:
     state = None if row is None else _state(client, row, day, at)
     followed = None if row is None else _followed_until(client, row, bound)
     return Book(
-        contract.name, conid, _datetime(at), state, gap, _why_unknown(at, state, gap, followed)
+        contract.name, conid, to_datetime(at), state, gap, _why_unknown(at, state, gap, followed)
     )
 
 
@@ -133,7 +133,9 @@ def _why_unknown(
         return None
     if followed_until is None:
         return "no build says yet whether the ladder was still followed"
-    return f"the ladder was followed until {_datetime(followed_until).isoformat()}, as far as built"
+    return (
+        f"the ladder was followed until {to_datetime(followed_until).isoformat()}, as far as built"
+    )
 
 
 def _last_row(client: Client, conid: int, day: date, at: int) -> dict[str, Any] | None:
@@ -172,7 +174,7 @@ def _state(client: Client, row: dict[str, Any], day: date, at: int) -> BookState
         "two_sided", "crossed", "locked", "complete",
     )  # fmt: skip
     return BookState(
-        received_at=_datetime(received),
+        received_at=to_datetime(received),
         received_at_ns=received,
         age_seconds=(at - received) / SECOND,
         sizes={
@@ -201,9 +203,3 @@ def _gap(rows: Sequence[Sequence[Any]]) -> BookGap | None:
 
 def _aware(instant: datetime) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-def _datetime(instant: int) -> datetime:
-    """UTC, cut to the microsecond."""
-    whole = datetime.fromtimestamp(instant // SECOND, UTC)
-    return whole.replace(microsecond=instant % SECOND // 1000)

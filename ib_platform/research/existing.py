@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ib_platform.errors import SelectionError
+from ib_platform.errors import NothingRecordedError, SelectionError
 from ib_platform.marketdata.bars import BarSize
 from ib_platform.research.columns import Table
 from ib_platform.research.contracts import NamedContract
@@ -81,13 +81,13 @@ def refuse_nothing(client: Client, selection: Selection, reported: Iterable[date
     trade date was looked at; else say what exists.
 
     Raises:
-        SelectionError: nothing of the contract, or nothing of this bar size, was recorded there.
+        NothingRecordedError: nothing of the contract, or of this bar size, was recorded there.
     """
     if selection.bar_size is not None:
         _refuse_size(client, selection, selection.bar_size)
     if not list(reported):
         what = "bars" if selection.table is Table.BARS else f"rows in {selection.table.value}"
-        raise SelectionError(
+        raise NothingRecordedError(
             f"{selection.contract.name} has no {what} from {selection.span}; "
             f"{_recorded(client, selection)}"
         )
@@ -117,7 +117,7 @@ def _refuse_size(client: Client, selection: Selection, size: BarSize) -> None:
     ).result_rows
     if others and size.value not in {name for name, _ in others}:
         known = ", ".join(f"{rows:,} of {name}" for name, rows in others)
-        raise SelectionError(
+        raise NothingRecordedError(
             f"{selection.contract.name} has no {size} bars from {selection.span}; "
             f"bars there: {known}"
         )

@@ -82,6 +82,12 @@ def as_text(instant: int) -> str:
     return f"{_instant(instant):%Y-%m-%d %H:%M:%S}.{instant % SECOND:09d}"
 
 
+def to_datetime(instant: int) -> datetime:
+    """An instant in nanoseconds as a datetime in UTC, cut to the microsecond."""
+    whole = datetime.fromtimestamp(instant // SECOND, UTC)
+    return whole.replace(microsecond=instant % SECOND // 1000)
+
+
 def trade_date_at(instant: int) -> date:
     """Trade date of an instant in nanoseconds."""
     return trade_date_of(_instant(instant))
