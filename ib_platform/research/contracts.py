@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ib_platform.errors import SelectionError
@@ -35,14 +34,6 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class Leg:
-    """Consecutive trade dates on which a contract meant one conid."""
-
-    conid: int
-    trade_dates: tuple[date, ...]
-
-
-@dataclass(frozen=True)
 class NamedContract:
     """A contract key with its resolutions, oldest first; or a conid, which needs none.
     ``key``: None for a conid."""
@@ -62,12 +53,6 @@ class NamedContract:
         end = to_ns(trade_date_span(trade_date)[1])
         before = [r for r in self.resolutions if r.resolved_at < end]
         return (before[-1] if before else self.resolutions[0]).conid
-
-    def legs(self, trade_dates: Iterable[date]) -> list[Leg]:
-        """The dates, ascending, split where the conid changes."""
-        return [
-            Leg(conid, tuple(days)) for conid, days in groupby(sorted(trade_dates), self.conid_on)
-        ]
 
 
 class Contracts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,19 @@ from ib_platform.research.contracts import NamedContract
 from ib_platform.research.selection import Selection
 from ib_platform.research.span import ReadSpan
 from ib_platform.states import Verdict
+from ib_platform.warehouse.inputs import date_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _REPORT = """
 SELECT trade_date, contract, conid, verdict FROM quality_report
-WHERE trade_date IN {trade_dates:Array(Date)}
+WHERE trade_date BETWEEN {first_date:Date} AND {last_date:Date}
   AND (contract = {contract:String} OR conid IN {conids:Array(UInt64)})
 """
 _BUILT = """
-SELECT countIf(trade_date IN {trade_dates:Array(Date)}), count(DISTINCT trade_date),
-       min(trade_date), max(trade_date)
+SELECT countIf(trade_date BETWEEN {first_date:Date} AND {last_date:Date}),
+       count(DISTINCT trade_date), min(trade_date), max(trade_date)
 FROM quality_report
 """
 _BEST_FIRST = (Verdict.AVAILABLE, Verdict.DEGRADED, Verdict.PENDING, Verdict.MISSING)
@@ -52,23 +53,21 @@ def at_least(minimum: Verdict) -> list[str]:
     return [verdict.value for verdict in _BEST_FIRST[: _BEST_FIRST.index(minimum) + 1]]
 
 
-def verdicts(
-    client: Client, contract: NamedContract, trade_dates: Sequence[date]
-) -> dict[date, Verdict]:
+def verdicts(client: Client, contract: NamedContract, span: ReadSpan) -> dict[date, Verdict]:
     """Verdict of a contract by trade date; no entry where there is no report.
 
     A date may have reports of several keys with the same conid (``CL.NYMEX.front`` and
     ``CL.NYMEX.2026-12``): the key's own counts, else the worst of them.
     """
     bound = {
-        "trade_dates": list(trade_dates),
+        **span.dates,
         "contract": contract.name,
         "conids": contract.conids,
     }
     own: dict[date, Verdict] = {}
     others: dict[date, Verdict] = {}
-    for day, key, conid, word in client.query(_REPORT, bound).result_rows:
-        verdict = Verdict(word)
+    for row_date, key, conid, word in client.query(_REPORT, bound).result_rows:
+        day, verdict = date_of(row_date), Verdict(word)
         if key == contract.name:
             own[day] = verdict
         elif conid == contract.conid_on(day):
@@ -99,9 +98,7 @@ def refuse_unbuilt(client: Client, span: ReadSpan) -> None:
     Raises:
         SelectionError: no trade date of ``span`` has a quality report.
     """
-    built, days, first, last = client.query(_BUILT, {"trade_dates": span.trade_dates}).result_rows[
-        0
-    ]
+    built, days, first, last = client.query(_BUILT, span.dates).result_rows[0]
     if built:
         return
     what = f"built are {days} trade dates, {first} to {last}" if days else "none was built yet"

@@ -57,15 +57,13 @@ class Reader:
             named = Contracts.read(self.client).find(contract)
             chosen = Columns.read(self.client, table, columns)
             selection = Selection(table, named, span, bar_size, drop_suspect)
-            days = span.trade_dates
-            reports = verdicts(self.client, named, days)
-            good = days
+            reports = verdicts(self.client, named, span)
+            pieces = pieces_of(self.client, selection)
+            if not pieces:
+                refuse_nothing(self.client, selection, reports)
             if minimum is not None:
                 words = at_least(minimum)
-                good = [day for day in days if day in reports and reports[day] in words]
-            pieces = pieces_of(self.client, selection, good)
-            if not pieces and not (good != days and pieces_of(self.client, selection, days)):
-                refuse_nothing(self.client, selection, reports)
+                pieces = pieces_of(self.client, selection, lambda day: reports.get(day) in words)
             return self._rows(
                 chosen,
                 [
@@ -89,8 +87,8 @@ class Reader:
     ) -> Rows:
         """Of one contract or all (None), in one statement: tables that stay small. Gaps that
         overlap the span, reports of the trade dates that it touches."""
-        condition = "t.trade_date IN {trade_dates:Array(Date)}"
-        bound: dict[str, Any] = {"trade_dates": span.trade_dates}
+        condition = "t.trade_date BETWEEN {first_date:Date} AND {last_date:Date}"
+        bound: dict[str, Any] = {**span.dates}
         if table is Table.GAPS:
             condition += _OVERLAPPING
             bound |= span.bound

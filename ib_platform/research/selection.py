@@ -6,7 +6,7 @@ date halfway.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 PIECE_ROWS = 1_000_000
 """A further trade date joins a piece while it stays below this."""
-_FINAL_DATES = "SELECT DISTINCT trade_date FROM builds WHERE run_id = ''"
+_FINAL = "SELECT DISTINCT trade_date FROM builds WHERE run_id = ''"
+_COUNTED = """
+SELECT t.trade_date AS day, t.conid, count()
+FROM {source} WHERE t.conid IN {{conids:Array(UInt64)}}
+  AND t.trade_date BETWEEN {{first_date:Date}} AND {{last_date:Date}} AND {condition}
+GROUP BY t.trade_date, t.conid
+"""
 # A window that lasts for no time doubts the frame at its instant.
 _DOUBTED = """
 ASOF LEFT JOIN
@@ -33,7 +39,7 @@ ASOF LEFT JOIN
         run_id, begin AS doubted_from,
         max(end) OVER (PARTITION BY run_id ORDER BY begin) AS doubted_until
     FROM suspect_windows
-    WHERE conid = {conid:UInt64} AND trade_date IN {trade_dates:Array(Date)}
+    WHERE conid = {conid:UInt64} AND trade_date BETWEEN {first_date:Date} AND {last_date:Date}
 ) AS doubts ON t.run_id = doubts.run_id AND t.received_at >= doubts.doubted_from
 """
 _NOT_DOUBTED = (
@@ -71,19 +77,25 @@ class Selection:
 
 @dataclass(frozen=True)
 class Piece:
-    """Trade dates that one statement reads. ``at_most``: rows before suspect ones are dropped.
-    ``built``: false for depth of one date straight from the record."""
+    """Trade dates that one statement reads: those of [first_date, last_date] in which the conid has
+    rows. ``at_most``: rows before suspect ones are dropped. ``built``: false for depth of one date
+    straight from the record."""
 
     conid: int
-    trade_dates: tuple[date, ...]
+    first_date: date
+    last_date: date
     at_most: int
     built: bool = True
 
     @property
     def bound(self) -> dict[str, Any]:
         """Parameters of the statement, without those of the selection."""
-        bound: dict[str, Any] = {"conid": self.conid, "trade_dates": list(self.trade_dates)}
-        return bound if self.built else bound | from_record(self.trade_dates[0])
+        bound: dict[str, Any] = {
+            "conid": self.conid,
+            "first_date": self.first_date,
+            "last_date": self.last_date,
+        }
+        return bound if self.built else bound | from_record(self.first_date)
 
 
 def from_record(trade_date: date) -> dict[str, Any]:
@@ -110,57 +122,60 @@ def statement(selection: Selection, columns: Columns, piece: Piece) -> str:
         source, keep = source + _DOUBTED, _NOT_DOUBTED
     return (
         f"SELECT {columns.select(built=piece.built)} FROM {source} "
-        "WHERE t.conid = {conid:UInt64} AND t.trade_date IN {trade_dates:Array(Date)} "
+        "WHERE t.conid = {conid:UInt64} "
+        "AND t.trade_date BETWEEN {first_date:Date} AND {last_date:Date} "
         f"AND {selection.condition}{keep} ORDER BY {table.order}"
     )
 
 
-def pieces_of(client: Client, selection: Selection, trade_dates: Sequence[date]) -> list[Piece]:
-    """Pieces of these trade dates that have rows, ascending by date."""
-    final = final_dates(client) if selection.table is Table.DEPTH else set(trade_dates)
+def pieces_of(
+    client: Client, selection: Selection, wanted: Callable[[date], bool] = lambda _: True
+) -> list[Piece]:
+    """Pieces of the span's trade dates that are wanted and have rows, ascending by date."""
     pieces: list[Piece] = []
-    for leg in selection.contract.legs(trade_dates):
-        built = [day for day in leg.trade_dates if day in final]
-        raw = [day for day in leg.trade_dates if day not in final]
-        counted = [(*row, True) for row in _counted(client, selection, leg.conid, built)]
-        counted += [
-            (*row, False) for row in _counted(client, selection, leg.conid, raw, built=False)
-        ]
-        pieces += _grouped(leg.conid, sorted(counted))
+    skipped = False
+    for day, conid, rows, built in sorted(_counted(client, selection)):
+        if conid != selection.contract.conid_on(day) or not wanted(day):
+            skipped = True
+            continue
+        last = pieces[-1] if pieces and not skipped else None
+        skipped = False
+        if (
+            last
+            and built
+            and last.built
+            and last.conid == conid
+            and (last.at_most + rows <= PIECE_ROWS)
+        ):
+            pieces[-1] = Piece(conid, last.first_date, day, last.at_most + rows)
+        else:
+            pieces.append(Piece(conid, day, day, rows, built))
     return pieces
 
 
 def final_dates(client: Client) -> set[date]:
     """Trade dates that were built after their end: table ``depth`` holds these."""
-    return {date_of(day) for (day,) in client.query(_FINAL_DATES).result_rows}
+    return {date_of(day) for (day,) in client.query(_FINAL).result_rows}
 
 
-def _counted(
-    client: Client, selection: Selection, conid: int, days: Sequence[date], *, built: bool = True
-) -> list[tuple[date, int]]:
-    """Rows by trade date, without dates that have none."""
-    if not days:
-        return []
-    final = " FINAL" if selection.table is Table.QUOTES else ""
-    source = f"{selection.table.value} AS t{final}" if built else "ladder_frames AS t FINAL"
-    window = "" if built else " AND t.window > 0"
-    rows = client.query(
-        f"SELECT t.trade_date AS day, count() FROM {source} "
-        "WHERE t.conid = {conid:UInt64} AND t.trade_date IN {trade_dates:Array(Date)} "
-        f"AND {selection.condition}{window} GROUP BY day ORDER BY day",
-        {"conid": conid, "trade_dates": list(days), **selection.bound},
-    ).result_rows
-    return [(date_of(day), int(count)) for day, count in rows]
+def _counted(client: Client, selection: Selection) -> Iterator[tuple[date, int, int, bool]]:
+    """(trade date, conid, rows, whether they are built) where there are rows."""
+    table = selection.table
+    if table is not Table.DEPTH:
+        final = " FINAL" if table is Table.QUOTES else ""
+        yield from _count(client, selection, f"{table.value} AS t{final}", "", built=True)
+        return
+    yield from _count(
+        client, selection, "depth AS t", f" AND t.trade_date IN ({_FINAL})", built=True
+    )
+    of_windows = f" AND t.window > 0 AND t.trade_date NOT IN ({_FINAL})"
+    yield from _count(client, selection, "ladder_frames AS t FINAL", of_windows, built=False)
 
 
-def _grouped(conid: int, counted: Iterable[tuple[date, int, bool]]) -> list[Piece]:
-    """As many neighbouring dates a piece as stay below PIECE_ROWS, at least one; a date without a
-    build (false) alone."""
-    pieces: list[Piece] = []
-    for day, rows, built in counted:
-        last = pieces[-1] if pieces else None
-        if last and built and last.built and last.at_most + rows <= PIECE_ROWS:
-            pieces[-1] = Piece(conid, (*last.trade_dates, day), last.at_most + rows)
-        else:
-            pieces.append(Piece(conid, (day,), rows, built))
-    return pieces
+def _count(
+    client: Client, selection: Selection, source: str, also: str, *, built: bool
+) -> Iterator[tuple[date, int, int, bool]]:
+    sql = _COUNTED.format(source=source, condition=selection.condition + also)
+    bound = {"conids": selection.contract.conids, **selection.span.dates, **selection.bound}
+    for day, conid, rows in client.query(sql, bound).result_rows:
+        yield date_of(day), int(conid), int(rows), built

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from ib_platform.errors import SelectionError
-from ib_platform.marketdata.calendar import trade_date_of, trade_dates_between
+from ib_platform.marketdata.calendar import trade_date_of
 from ib_platform.warehouse.spans import SECOND, Span, to_ns
-from ib_platform.warehouse.times import date_span, edge_of
+from ib_platform.warehouse.times import date_span, edge_of, require_year
 
 When = date | datetime | str
 """A trade date, an aware instant, or text of either: ``2026-11-23``, ``2026-11-23T14:30:00Z``."""
@@ -23,12 +22,19 @@ class ReadSpan:
     end: int
 
     @property
-    def trade_dates(self) -> list[date]:
-        """Trade dates that it touches, ascending."""
-        return list(self._dates())
+    def first_date(self) -> date:
+        """The first trade date that it touches."""
+        return trade_date_at(self.begin)
 
-    def _dates(self) -> Iterator[date]:
-        yield from trade_dates_between(_instant(self.begin), _instant(self.end - 1))
+    @property
+    def last_date(self) -> date:
+        """The last trade date that it touches."""
+        return trade_date_at(self.end - 1)
+
+    @property
+    def dates(self) -> dict[str, date]:
+        """Parameters ``first_date`` and ``last_date``."""
+        return {"first_date": self.first_date, "last_date": self.last_date}
 
     @property
     def bound(self) -> dict[str, str]:
@@ -49,6 +55,7 @@ def span_between(begin: When, end: When | None = None) -> ReadSpan:
             round, or no instant at all.
     """
     if end is None:
+        _require_when(begin)
         day = _day(begin)
         if day is None:
             raise SelectionError(
@@ -63,6 +70,7 @@ def span_between(begin: When, end: When | None = None) -> ReadSpan:
 
 def to_instant(when: When, *, is_end: bool = False) -> int:
     """Nanoseconds since the UTC epoch; a trade date means its start, or its end."""
+    _require_when(when)
     if isinstance(when, str):
         return edge_of(when, is_end=is_end)
     if not isinstance(when, datetime):
@@ -73,8 +81,17 @@ def to_instant(when: When, *, is_end: bool = False) -> int:
             f"{when.isoformat()} has no time zone. Say which, like "
             "datetime(2026, 11, 23, 14, 30, tzinfo=UTC)"
         )
+    require_year(when)
     # A pandas.Timestamp holds nanoseconds beside what a datetime holds.
     return to_ns(when.astimezone(UTC)) + int(getattr(when, "nanosecond", 0))
+
+
+def _require_when(when: object) -> None:
+    if not isinstance(when, date | str):
+        raise SelectionError(
+            f"{when!r} is a {type(when).__name__}: name a trade date or an instant, as date, "
+            "datetime, pandas.Timestamp or text"
+        )
 
 
 def as_text(instant: int) -> str:

@@ -52,7 +52,15 @@ def edge_of(text: str, *, is_end: bool) -> int:
             f"{text!r} has no time zone. Say UTC, like {instant.isoformat()}Z, or an offset, like "
             f"{instant.isoformat()}-06:00"
         )
+    require_year(instant)
     return to_ns(instant)
+
+
+def require_year(when: date) -> None:
+    """Raises SelectionError outside of 1970 to 2100: nothing was recorded there, and ClickHouse
+    would read another instant."""
+    if not 1970 <= when.year <= 2100:
+        raise SelectionError(f"{when.isoformat()} is not between the years 1970 and 2100")
 
 
 def _date(text: str) -> date | None:
@@ -65,7 +73,8 @@ def _date(text: str) -> date | None:
 
 
 def date_span(day: date) -> Span:
-    """The span of a trade date. Raises SelectionError for a Saturday or Sunday."""
+    """The span of a trade date. Raises SelectionError for a Saturday, Sunday or absurd year."""
+    require_year(day)
     try:
         begin, end = trade_date_span(day)
     except ValueError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import date, timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -34,15 +33,12 @@ def contracts(resolutions: list[Resolution]) -> Contracts:
 
 
 @PATIENT
-@given(RESOLUTIONS, st.sets(st.sampled_from(DAYS)))
-def test_legs_cover_every_date_once(resolutions: list[Resolution], days: set[date]) -> None:
-    named = contracts(resolutions).find(CL)
-    legs = named.legs(days)
-    assert [day for leg in legs for day in leg.trade_dates] == sorted(days)
-    assert all(one.conid != other.conid for one, other in pairwise(legs))
-    for leg in legs:
-        for day in leg.trade_dates:
-            assert named.conid_on(day) == leg.conid
+@given(RESOLUTIONS, st.sampled_from(DAYS))
+def test_what_is_resolved_later_changes_no_date(resolutions: list[Resolution], day: date) -> None:
+    end = to_ns(trade_date_span(day)[1])
+    early = [r for r in resolutions if r.resolved_at < end] or resolutions[:1]
+    found = contracts(resolutions).find(CL).conid_on(day)
+    assert found == contracts(early).find(CL).conid_on(day) == early[-1].conid
 
 
 def test_the_newest_before_the_end_of_the_date_counts() -> None:

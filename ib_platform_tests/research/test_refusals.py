@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from ib_platform import Warehouse
@@ -59,6 +60,12 @@ SATURDAY, EARLIER = date(2026, 11, 21), date(2026, 11, 3)
         (lambda w: w.bars(CL, "1m", "2026-11-18T18:00:00", NOON), "has no time zone"),
         (lambda w: w.book_at(CL, NOON.replace(tzinfo=None)), "has no time zone"),
         (lambda w: w.bars(CL, "1m", NOON), "until when? Name an end"),
+        (lambda w: w.bars(CL, "1m", 20261118), "20261118 is a int: name a trade date"),
+        (lambda w: w.book_at(CL, numpy.datetime64("2026-11-18")), "is a datetime64: name a"),
+        (lambda w: w.bars(CL, "1m", date.min), "0001-01-01 is not between the years 1970 and"),
+        (lambda w: w.bars(CL, "1m", NOON, datetime.max.replace(tzinfo=UTC)), "1970 and 2100"),
+        (lambda w: w.bars(CL, "1m", NOON, "9999-12-31"), "9999-12-31 is not between"),
+        (lambda w: w.bars(CL, "1m", NOON, "9999-12-31T00:00:00Z"), "is not between the years"),
         (lambda w: w.bars(CL, "1m", NOON, NOON), "the span is empty"),
         (lambda w: w.bars(CL, "1m", WEDNESDAY, TUESDAY), "2026-11-18 is not before 2026-11-17"),
         (lambda w: w.bars(CL, "1m", SATURDAY), "2026-11-21 is a Saturday"),

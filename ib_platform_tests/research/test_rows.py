@@ -11,7 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ib_platform.config import ClickHouse
 from ib_platform.marketdata.bars import BarSize
+from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.research import selection
 from ib_platform.research.api import Warehouse
 from ib_platform.warehouse.connect import connect
@@ -234,6 +236,46 @@ def test_a_long_span_is_read_in_pieces(
     assert len(split.statements) == 3, "one for each trade date"
     assert [s.at_most for s in split.statements] == [1440, 3, 1]
     assert split.arrow() == whole.arrow()
+
+
+def test_a_century_is_asked_like_a_day(warehouse_of_record: Warehouse) -> None:
+    always = warehouse_of_record.bars(CL, "1m", "1970-01-01", "2100-12-31").arrow()
+    assert always == warehouse_of_record.bars(CL, "1m", TUESDAY, THURSDAY).arrow()
+    assert warehouse_of_record.quality(None, "1970-01-01", "2100-12-31").at_most == 7
+    assert warehouse_of_record.gaps(None, "1970-01-01", "2100-12-31").at_most >= 4
+
+
+def test_a_date_that_is_not_good_enough_is_left_out_between_others(
+    warehouse: ClickHouse,
+) -> None:
+    """One piece must not reach over it: a piece is a span of dates."""
+    days = [date(2026, 11, day) for day in (16, 17, 18, 19, 20)]
+    words = ["available", "degraded", "available", "available", "missing"]
+    with closing(connect(warehouse)) as client:
+        client.insert(
+            "contracts", [(CL, 1, "CL", "NYMEX", "always_open", 0)],
+            column_names=["contract", "conid", "symbol", "exchange", "calendar", "resolved_at"],
+        )  # fmt: skip
+        for day, word in zip(days, words, strict=True):
+            client.insert(
+                "bars", [(day, 1, "1d", trade_date_span(day)[0])],
+                column_names=["trade_date", "conid", "bar_size", "bar_start"],
+            )  # fmt: skip
+            client.insert(
+                "quality_report", [(day, CL, 1, word)],
+                column_names=["trade_date", "contract", "conid", "verdict"],
+            )  # fmt: skip
+    with Warehouse(warehouse) as opened:
+        for minimum, expected in (
+            ("available", [days[0], days[2], days[3]]),
+            ("pending", days[:4]),
+            ("missing", days),
+        ):
+            rows = opened.bars(CL, "1d", days[0], days[-1], min_verdict=minimum)
+            assert rows.arrow()["trade_date"].to_pylist() == expected
+            assert rows.at_most == len(expected)
+        good = opened.bars(CL, "1d", days[0], days[-1], min_verdict="available")
+        assert [statement.at_most for statement in good.statements] == [1, 2]
 
 
 def test_a_reader_that_stops_early_leaves_the_connection_usable(

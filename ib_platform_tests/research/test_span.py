@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.errors import SelectionError
-from ib_platform.marketdata.calendar import trade_date_span
+from ib_platform.marketdata.calendar import trade_date_of, trade_date_span
 from ib_platform.research.span import as_text, span_between, to_instant, trade_date_at
 from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.support import PATIENT
@@ -35,8 +35,7 @@ def test_dates_mean_their_start_and_their_end(one: date, other: date) -> None:
     )
     assert span == span_between(first.isoformat(), last.isoformat())
     assert span == span_between(trade_date_span(first)[0], trade_date_span(last)[1])
-    assert (span.trade_dates[0], span.trade_dates[-1]) == (first, last)
-    assert all(day.weekday() < 5 for day in span.trade_dates)
+    assert (span.first_date, span.last_date) == (first, last)
     assert span_between(first) == span_between(first.isoformat()) == span_between(first, first)
 
 
@@ -51,9 +50,8 @@ def test_instants_in_any_zone(one: datetime, other: datetime) -> None:
     span = span_between(first, last)
     assert (span.begin, span.end) == (to_ns(first), to_ns(last))
     assert span == span_between(first.isoformat(), last.isoformat())
-    dates = span.trade_dates
-    assert dates[0] == trade_date_at(span.begin)
-    assert dates[-1] == trade_date_at(span.end - 1)
+    assert span.first_date == trade_date_of(first)
+    assert span.last_date == trade_date_of(last - timedelta(microseconds=1))
 
 
 @PATIENT
@@ -75,7 +73,7 @@ def test_the_border_belongs_to_the_next_date() -> None:
     border = trade_date_span(FRIDAY)[1]
     assert trade_date_at(to_ns(border)) == MONDAY
     assert trade_date_at(to_ns(border) - 1) == FRIDAY
-    assert span_between(border - timedelta(hours=1), border).trade_dates == [FRIDAY]
+    assert span_between(border - timedelta(hours=1), border).last_date == FRIDAY
 
 
 def test_in_words() -> None:
