@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ib_platform.research.rows import Rows
 from ib_platform.research.words import cells
@@ -39,7 +40,8 @@ def show(rows: Rows, limit: int, console: Console, *, floats: bool = False) -> N
     shown, more = 0, False
     for batch in rows.batches(min(limit + 1, 10_000), floats=floats):
         for row in cells(batch)[: limit - shown]:
-            table.add_row(*row)
+            # As text: what is in brackets would be markup.
+            table.add_row(*map(Text, row))
         more = shown + batch.num_rows > limit
         shown = min(limit, shown + batch.num_rows)
         if more:

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from ib_platform.config import ClickHouse, PlatformConfig
@@ -43,6 +44,11 @@ class Recorded:
     settings: ClickHouse
     config: PlatformConfig
     states: dict[date, list[State]] = field(default_factory=dict)
+
+
+def instants(table: pa.Table, column: str) -> list[int]:
+    """Nanoseconds since the UTC epoch."""
+    return table[column].cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")

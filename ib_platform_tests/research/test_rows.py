@@ -26,14 +26,10 @@ from ib_platform_tests.research.conftest import (
     TUESDAY,
     WEDNESDAY,
     Recorded,
+    instants,
 )
 
 HOUR = timedelta(hours=1)
-
-
-def instants(table: pa.Table, column: str) -> list[int]:
-    """Nanoseconds since the UTC epoch."""
-    return table[column].cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
 
 
 def test_bars_of_a_trade_date(warehouse_of_record: Warehouse) -> None:
