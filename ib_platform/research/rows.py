@@ -30,7 +30,7 @@ class Statement:
     at_most: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rows:
     """Rows of one table, in the order of time. Each call of a method below reads them anew.
 
@@ -42,6 +42,9 @@ class Rows:
     settings: ClickHouse
     schema: pa.Schema
     statements: Sequence[Statement]
+
+    def __repr__(self) -> str:
+        return f"<at most {self.at_most:,} rows of {', '.join(self.schema.names)}>"
 
     @property
     def at_most(self) -> int:

@@ -107,6 +107,30 @@ def test_in_a_gap_its_cause_is_the_answer(warehouse_of_record: Warehouse) -> Non
     assert book.state.age_seconds > 7000
 
 
+def test_a_conid_has_the_gaps_of_its_key(warehouse_of_record: Warehouse) -> None:
+    at = NOON + timedelta(hours=2)
+    by_key, by_conid = warehouse_of_record.book_at(CL, at), warehouse_of_record.book_at(2, at)
+    assert by_conid.contract == "conid.2"
+    assert (by_conid.gap, by_conid.state) == (by_key.gap, by_key.state)
+
+
+def test_a_key_means_what_it_meant_on_the_trade_date(warehouse_of_record: Warehouse) -> None:
+    border = datetime.fromtimestamp(BEGIN[WEDNESDAY] // SECOND, UTC)
+    before = warehouse_of_record.book_at(CL, border - seconds(30))
+    assert (before.conid, before.known) == (1, True)
+    assert before.state is not None
+    assert before.state.run_id == "run-tuesday"
+    after = warehouse_of_record.book_at(CL, border)
+    assert (after.conid, after.known, after.state) == (2, False, None)
+    assert after.gap is not None
+    assert after.gap.begin == border
+
+
+def test_text_names_an_instant_too(warehouse_of_record: Warehouse) -> None:
+    by_text = warehouse_of_record.book_at(CL, "2026-11-18T12:00:05-06:00")
+    assert by_text == warehouse_of_record.book_at(CL, NOON + seconds(5))
+
+
 def test_a_contract_that_never_came(warehouse_of_record: Warehouse) -> None:
     book = warehouse_of_record.book_at(ES, NOON)
     assert (book.known, book.state) == (False, None)

@@ -203,6 +203,7 @@ def test_depth_without_suspect_windows(warehouse_of_record: Warehouse, recorded:
 def test_chosen_columns_in_their_order(warehouse_of_record: Warehouse) -> None:
     rows = warehouse_of_record.bars(CL, "1m", WEDNESDAY, columns=["mid_close", "bar_start"])
     assert rows.arrow().schema.names == ["mid_close", "bar_start"]
+    assert repr(rows) == "<at most 3 rows of mid_close, bar_start>"
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 1000, 10_000])
