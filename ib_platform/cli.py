@@ -14,6 +14,7 @@ from ib_platform import __version__
 from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.demo.command import demo, stop
 from ib_platform.errors import PlatformError
+from ib_platform.research import command as research
 from ib_platform.simulator.cli import CONFIG_OPTION, simulate
 from ib_platform.simulator.fault_cli import fault
 from ib_platform.streamer.drain_command import drain_spool
@@ -54,6 +55,10 @@ main.add_command(spool)
 main.add_command(drain_spool)
 main.add_command(demo)
 main.add_command(stop)
+main.add_command(research.bars)
+main.add_command(research.depth)
+main.add_command(research.quality)
+main.add_command(research.export)
 
 
 def _log_to_stderr() -> None:

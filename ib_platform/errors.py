@@ -19,6 +19,14 @@ class ConfigurationError(PlatformError):
     exit_code = 2
 
 
+class SelectionError(ConfigurationError):
+    """What was asked for does not exist: a contract, bar size, column, span. Nothing was read."""
+
+
+class NothingRecordedError(SelectionError):
+    """A contract that exists has nothing in the span that was asked for."""
+
+
 class PlatformInUseError(PlatformError):
     """A port, a folder or a paper user is already taken by another process."""
 

@@ -28,6 +28,7 @@ BUDGETS = {
     "orchestration": 270,
     "recorder": 130,
     "rehearsal": 130,
+    "research": 90,
     "simulator": 370,
     "streamer": 1150,
     "verify": 150,

@@ -13,8 +13,9 @@ from ib_platform.cli import main
 from ib_platform.config import ClickHouse, PlatformConfig, dump_config
 from ib_platform_tests.support import make_config
 
-NEEDS_CLICKHOUSE = ["migrate", "rebalance", "compact", "verify"]
+NEEDS_CLICKHOUSE = ["migrate", "rebalance", "compact", "verify", "quality"]
 NEEDS_PAPER_USER = ["gateway", "stream", "simulate"]
+OTHERS = ["clickhouse", "demo", "stop", "bars", "depth", "export"]
 
 
 def run(*arguments: str) -> Result:
@@ -104,7 +105,7 @@ def test_stop_with_nothing_running(config_file: Path) -> None:
 
 def test_help_and_version_need_nothing() -> None:
     commands = run("--help").stdout
-    for command in [*NEEDS_CLICKHOUSE, *NEEDS_PAPER_USER, "clickhouse", "demo", "stop"]:
+    for command in [*NEEDS_CLICKHOUSE, *NEEDS_PAPER_USER, *OTHERS]:
         assert command in commands
     assert run("--version").stdout.startswith("ib-platform, version ")
     assert run("nonsense").exit_code == 2

@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "fleet": {"marketdata"} | BASE,
     "verify": {"streamer", "warehouse", "marketdata"} | BASE,
     "doctor": {"fleet", "gateway", "ibkr", "warehouse", "marketdata"} | BASE,
+    "research": {"warehouse", "marketdata"} | BASE,
     "orchestration": {"fleet", "warehouse", "marketdata"} | BASE,
     "definitions": {"orchestration"},
 }
@@ -104,6 +105,8 @@ def test_a_module_imports_only_the_layers_below(file: Path) -> None:
     allowed = {layer} | (BASE if layer in BASE else ALLOWED[layer])
     # The calendar's names stand in the configuration: one closed list.
     allowed |= {"marketdata"} if layer in ("config", "config_sections") else set()
+    # Late, when somebody asks for it: see test_the_package_itself_loads_nothing.
+    allowed |= {"research"} if layer == "__init__" else set()
     for name in imports(ast.parse(file.read_text(encoding="utf-8"))):
         if name.split(".")[0] != "ib_platform" or name == "ib_platform.__version__":
             continue
@@ -179,3 +182,26 @@ def test_definitions_load_nothing_heavy() -> None:
     # Every run imports them first: what is heavy here is added to every restart of a pod.
     loaded = loaded_by(["ib_platform.definitions"])
     assert not {"pyarrow", "pandas", "numpy", "clickhouse_connect", "chdb", "aiohttp"} & loaded
+
+
+def test_the_package_itself_loads_nothing() -> None:
+    program = (
+        "import sys, ib_platform; "
+        "print([name for name in sys.modules if name.startswith('ib_platform')])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "['ib_platform']"
+
+
+def test_no_pod_loads_the_read_api() -> None:
+    program = (
+        "import importlib, sys\n"
+        f"for name in {modules_of(POD_PROCESSES)!r}: importlib.import_module(name)\n"
+        "print([name for name in sys.modules if name.startswith('ib_platform.research')])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"

@@ -46,7 +46,7 @@ def verify(
 
     from ib_platform.verify.app import verify_span
     from ib_platform.verify.show import as_json, show, verdict
-    from ib_platform.verify.times import span_of
+    from ib_platform.warehouse.times import span_of
 
     config = load_config(config_file)
     span = span_of(datetime.now(UTC), trade_date, begin, end)

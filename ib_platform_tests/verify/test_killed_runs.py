@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ib_platform.config import ClickHouse
-from ib_platform.verify.times import span_of
+from ib_platform.warehouse.times import span_of
 from ib_platform.warehouse.verify.findings import Verification
 from ib_platform_tests.streamer.spools import RunProcess
 from ib_platform_tests.verify.recorded import change, delete, verify_with_spool

@@ -11,7 +11,6 @@ import pytest
 
 from ib_platform.config import ClickHouse, PlatformConfig
 from ib_platform.errors import WarehouseError
-from ib_platform.marketdata.bars import BarSize
 from ib_platform.warehouse import build as build_module
 from ib_platform.warehouse.build import Build, drop_leftovers
 from ib_platform.warehouse.compact import (
@@ -22,14 +21,6 @@ from ib_platform.warehouse.compact import (
 )
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.quality import Thresholds
-from ib_platform.warehouse.read import (
-    read_bars,
-    read_depth,
-    read_depth_now,
-    read_gaps,
-    read_quality_report,
-    read_suspect_windows,
-)
 from ib_platform.warehouse.spans import to_ns
 from ib_platform.warehouse.sql import BUILD_QUERIES, inputs_version, query
 from ib_platform_tests.support import make_config
@@ -266,18 +257,3 @@ def test_a_query_may_take_the_place_of_an_included_one() -> None:
     assert "{depth:Identifier}" in longer
     assert "{depth:Identifier}" not in query("bars", seconds="longer")
     assert query("states") in seconds, "it may include what it replaces"
-
-
-def test_reading(client: Any, config: PlatformConfig, recorder: Recorder) -> None:
-    finalize(client, config, DAY, now=EVENING)
-    depth = read_depth(client, DAY, conid=1)
-    assert depth.num_rows == len(recorder.states)
-    now = read_depth_now(client, DAY)
-    assert depth.drop_columns(["inputs_version", "built_at"]).to_pylist() == now.to_pylist()
-    assert read_depth(client, DAY, conid=2).num_rows == 0
-    minutes = read_bars(client, DAY, BarSize.MINUTE)
-    assert minutes.num_rows == 3
-    assert read_bars(client, DAY).num_rows > 60
-    assert read_gaps(client, DAY, "CL.NYMEX.front").num_rows == 1
-    assert read_suspect_windows(client, DAY).num_rows == 2
-    assert read_quality_report(client, DAY)["verdict"].to_pylist() == ["degraded"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ib_platform.errors import ConfigurationError
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span
 from ib_platform.marketdata.sessions import CHICAGO
-from ib_platform.verify.times import span_of
 from ib_platform.warehouse.spans import Span, to_ns
+from ib_platform.warehouse.times import span_of
 from ib_platform_tests.support import PATIENT
 
 NOW = datetime(2026, 11, 25, 18, 30, tzinfo=UTC)  # a Wednesday
@@ -56,6 +56,9 @@ def test_spans(begin: str | None, end: str | None, span: Span) -> None:
         ("2026-11-25T10:00:00Z", None, None, "is neither a trade date"),
         ("2026-11-21", None, None, "is a Saturday: no trade date. Friday evening"),
         (None, "2026-11-22", None, "is a Sunday"),
+        ("0001-01-01", None, None, "0001-01-01 is not between the years 1970 and 2100"),
+        (None, "1969-12-31T00:00:00Z", "2026-11-25", "is not between the years"),
+        (None, None, "2101-01-03", "is not between the years"),
         ("2026-11-25", "2026-11-25", None, "leave out --from and --to"),
         (None, "2026-11-26T10:00:00Z", None, "is not before now (2026-11-25T18:30:00Z)"),
         (None, "2026-11-25", "2026-11-23", "is not before --to 2026-11-23: the span is empty"),
