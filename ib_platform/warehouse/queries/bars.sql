@@ -7,7 +7,7 @@
 -- How:     sums become the columns of the table, spans become flags.
 -- Repeat:  the same inputs give the same rows, `built_at` aside.
 -- Params:  trade_date Date, read_from Date, own_rows Bool, date_begin and date_end DateTime64(9),
---          known_until DateTime64(9), part UInt32 (1, or 60 with longer.sql), spells, gaps and
+--          known_until DateTime64(9), part UInt32 (1 or 5, or 60 with longer.sql), spells, gaps and
 --          suspects Identifier, inputs_version String, built_at DateTime64(3).
 WITH
     toUnixTimestamp64Nano({known_until:DateTime64(9, 'UTC')}) AS known_ns,
@@ -64,8 +64,13 @@ SELECT
     {trade_date:Date} AS trade_date,
     sums.conid AS conid,
     CAST(
-        transform(size, [1, 60, 300, 3600, 86400], ['1s', '1m', '5m', '1h', '1d'], '')
-        AS Enum8('1s' = 1, '1m' = 2, '5m' = 3, '1h' = 4, '1d' = 5)
+        transform(
+            size,
+            [1, 5, 60, 300, 900, 3600, 86400],
+            ['1s', '5s', '1m', '5m', '15m', '1h', '1d'],
+            ''
+        )
+        AS Enum8('1s' = 1, '1m' = 2, '5m' = 3, '1h' = 4, '1d' = 5, '5s' = 6, '15m' = 7)
     ) AS bar_size,
     toDateTime(intDiv(bar_begin, second), 'UTC') AS bar_start,
     toDateTime(intDiv(sums.bar_end, second), 'UTC') AS bar_end,

@@ -32,7 +32,7 @@ WITH
             arrayConcat(leaving.3, arriving.3) AS spread,
             arrayExists((s, t) -> s < 0 AND t > 0, arriving.3, arriving_held) AS crossed_before
         FROM (/* include parts.sql */)
-        ARRAY JOIN [60, 300, 3600, 86400] AS size
+        ARRAY JOIN [60, 300, 900, 3600, 86400] AS size
     )
 SELECT
     conid, size, bar_begin, bar_end,

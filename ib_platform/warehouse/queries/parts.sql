@@ -14,7 +14,7 @@
 --          so no order of adding can change them.
 -- Repeat:  a pure function of its inputs.
 -- Params:  trade_date Date, read_from Date, own_rows Bool, date_begin and date_end DateTime64(9),
---          spells Identifier, part UInt32 (1 or 60).
+--          spells Identifier, part UInt32 (1, 5 or 60).
 WITH
     toUnixTimestamp64Nano({date_begin:DateTime64(9, 'UTC')}) AS begin_ns,
     toUnixTimestamp64Nano({date_end:DateTime64(9, 'UTC')}) AS end_ns,
