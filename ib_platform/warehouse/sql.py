@@ -32,6 +32,7 @@ BUILD_QUERIES = (
     "undecodable",
     "crossed",
     "ladder_counts",
+    "measures",
     "parts",
     "seconds",
     "longer",

@@ -13,6 +13,7 @@ from ib_platform.marketdata.bars import BarSize
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.marketdata.prices import to_decimal
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, State, trade_date
+from ib_platform_tests.warehouse.twin_measures import averaged_columns
 
 
 @dataclass(frozen=True)
@@ -112,21 +113,21 @@ def _bar(members: list[Lasting], start: int, stop: int) -> dict[str, Any]:
     sided = [m for m in members if m.state.touch.two_sided]
     mids = [Decimal(m.state.touch.bid + m.state.touch.ask) / 2 / SECOND for m in sided]  # type: ignore[operator]
     close = members[-1].state.touch
-    time = weight = crossed = 0
+    lengths = []
     for member in members:
-        spells = [(member, member.state.at, member.until)]
+        lengths.append((member, max(0, min(member.until, stop) - member.state.at)))
         if member.before is not None and member.before.state.at < start:
-            spells.append((member.before, start, member.before.until))
-        for held, since, until in spells:
-            if held.state.touch.two_sided:
-                length = max(0, min(until, stop) - since)
-                time += length
-                weight += held.spread * length
-                crossed += length * held.state.touch.crossed
+            lengths.append((member.before, max(0, min(member.before.until, stop) - start)))
+    time = sum(length for held, length in lengths if held.state.touch.two_sided)
+    weight = sum(held.spread * length for held, length in lengths)
+    crossed = sum(length for held, length in lengths if held.state.touch.crossed)
     both = None
     if close.bid_size is not None and close.ask_size is not None:
         both = close.bid_size + close.ask_size
-    return {
+    averaged = averaged_columns(
+        [m.state for m in members], [(held.state, w) for held, w in lengths], members[-1].state
+    )
+    return dict(averaged) | {
         "bar_end": datetime.fromtimestamp(stop // SECOND, UTC).replace(tzinfo=None),
         "frames": len(members),
         "states": len(sided),

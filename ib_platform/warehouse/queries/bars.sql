@@ -14,6 +14,10 @@ WITH
     1000000000 AS second,
     -- Prices travel as integers of a billionth, mids as twice the mid.
     billionths -> reinterpret(billionths, 'Decimal(18, 9)') AS price,
+    -- By the order of measures.sql.
+    index -> if(counts[index] > 0, toFloat64(totals[index]) / counts[index], NULL) AS by_state,
+    index -> if(times[index] > 0, toFloat64(weights[index]) / times[index], NULL) AS by_time,
+    index -> if(known_close[index] > 0, measures_close[index], NULL) AS at_close,
     gap_spans AS
     (
         SELECT
@@ -91,15 +95,38 @@ SELECT
     if(sums.ask_size_close = 0, NULL, price(sums.ask_close)) AS ask_close,
     nullIf(sums.bid_size_close, 0) AS bid_size_close,
     nullIf(sums.ask_size_close, 0) AS ask_size_close,
-    if(states > 0, toFloat64(spreads) / states / 1e9, NULL) AS spread_mean,
-    if(time > 0, toFloat64(weight) / time / 1e9, NULL) AS spread_time_weighted,
+    by_state(1) / 1e9 AS spread_mean,
+    by_time(1) / 1e9 AS spread_time_weighted,
     if(states > 0, price(widest), NULL) AS spread_max,
-    time / 1e9 AS two_sided_seconds,
-    crossed_time / 1e9 AS crossed_seconds,
+    times[1] / 1e9 AS two_sided_seconds,
+    toFloat64(weights[13]) / 1e9 AS crossed_seconds,
     (toFloat64(ask_close) * bid_size_close + toFloat64(bid_close) * ask_size_close)
         / touch_depth_close AS microprice_close,
     toInt64(bid_size_close) + ask_size_close AS touch_depth_close,
     (bid_size_close - ask_size_close) / touch_depth_close AS imbalance_close,
+    by_state(2) AS spread_mean_ticks,
+    by_time(2) AS spread_time_weighted_ticks,
+    by_state(3) / 1e9 AS spread_mean_basis_points,
+    by_time(3) / 1e9 AS spread_time_weighted_basis_points,
+    by_time(4) AS bid_depth_1_time_weighted,
+    by_time(5) AS bid_depth_5_time_weighted,
+    by_time(6) AS bid_depth_10_time_weighted,
+    by_time(7) AS ask_depth_1_time_weighted,
+    by_time(8) AS ask_depth_5_time_weighted,
+    by_time(9) AS ask_depth_10_time_weighted,
+    by_time(10) / 1e9 AS imbalance_1_time_weighted,
+    by_time(11) / 1e9 AS imbalance_5_time_weighted,
+    by_time(12) / 1e9 AS imbalance_10_time_weighted,
+    at_close(5) AS bid_depth_5_close,
+    at_close(6) AS bid_depth_10_close,
+    at_close(8) AS ask_depth_5_close,
+    at_close(9) AS ask_depth_10_close,
+    (bid_depth_5_close - ask_depth_5_close) / (bid_depth_5_close + ask_depth_5_close)
+        AS imbalance_5_close,
+    (bid_depth_10_close - ask_depth_10_close) / (bid_depth_10_close + ask_depth_10_close)
+        AS imbalance_10_close,
+    times[11] / 1e9 AS depth_5_seconds,
+    times[12] / 1e9 AS depth_10_seconds,
     closed AND NOT cut AND NOT gap AND NOT suspect
         AND islands.span_end >= sums.bar_end AND islands.span_begin <= bar_begin
         AND islands.span_end > 0 AS complete,

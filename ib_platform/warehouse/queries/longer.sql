@@ -29,8 +29,9 @@ WITH
                 arriving
             ) AS arriving_held,
             arrayConcat(leaving_held, arriving_held) AS held,
-            arrayConcat(leaving.3, arriving.3) AS spread,
-            arrayExists((s, t) -> s < 0 AND t > 0, arriving.3, arriving_held) AS crossed_before
+            arrayConcat(leaving.3, arriving.3) AS held_measures,
+            arrayConcat(leaving.4, arriving.4) AS held_known,
+            arrayExists((m, t) -> m[1] < 0 AND t > 0, arriving.3, arriving_held) AS crossed_before
         FROM (/* include parts.sql */)
         ARRAY JOIN [60, 300, 900, 3600, 86400] AS size
     )
@@ -53,10 +54,23 @@ SELECT
     argMax(sized.ask_close, part_no) AS ask_close,
     argMax(sized.bid_size_close, part_no) AS bid_size_close,
     argMax(sized.ask_size_close, part_no) AS ask_size_close,
-    sum(sized.spreads) AS spreads,
+    argMax(sized.measures_close, part_no) AS measures_close,
+    argMax(sized.known_close, part_no) AS known_close,
+    sumForEach(sized.totals) AS totals,
+    sumForEach(sized.counts) AS counts,
     maxIf(sized.widest, sized.states > 0) AS widest,
-    sum(inside_time + arraySum(held)) AS time,
-    sum(inside_weight + arraySum((s, t) -> toInt128(s) * t, spread, held)) AS weight,
-    sum(inside_crossed + arraySum((s, t) -> if(s < 0, t, 0), spread, held)) AS crossed_time
+    sumForEach(
+        arrayMap(
+            (inside, index) ->
+                inside + arraySum((m, t) -> toInt128(m[index]) * t, held_measures, held),
+            inside_weights, arrayEnumerate(inside_weights)
+        )
+    ) AS weights,
+    sumForEach(
+        arrayMap(
+            (inside, index) -> inside + arraySum((k, t) -> k[index] * t, held_known, held),
+            inside_times, arrayEnumerate(inside_times)
+        )
+    ) AS times
 FROM sized
 GROUP BY conid, size, bar_begin, bar_end
