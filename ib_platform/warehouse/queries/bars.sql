@@ -15,9 +15,7 @@ WITH
     -- Prices travel as integers of a billionth, mids as twice the mid.
     billionths -> reinterpret(billionths, 'Decimal(18, 9)') AS price,
     -- By the order of measures.sql.
-    index -> if(counts[index] > 0, toFloat64(totals[index]) / counts[index], NULL) AS by_state,
     index -> if(times[index] > 0, toFloat64(weights[index]) / times[index], NULL) AS by_time,
-    index -> if(known_close[index] > 0, measures_close[index], NULL) AS at_close,
     gap_spans AS
     (
         SELECT
@@ -95,7 +93,7 @@ SELECT
     if(sums.ask_size_close = 0, NULL, price(sums.ask_close)) AS ask_close,
     nullIf(sums.bid_size_close, 0) AS bid_size_close,
     nullIf(sums.ask_size_close, 0) AS ask_size_close,
-    by_state(1) / 1e9 AS spread_mean,
+    if(states > 0, toFloat64(spreads) / states / 1e9, NULL) AS spread_mean,
     by_time(1) / 1e9 AS spread_time_weighted,
     if(states > 0, price(widest), NULL) AS spread_max,
     times[1] / 1e9 AS two_sided_seconds,
@@ -104,9 +102,10 @@ SELECT
         / touch_depth_close AS microprice_close,
     toInt64(bid_size_close) + ask_size_close AS touch_depth_close,
     (bid_size_close - ask_size_close) / touch_depth_close AS imbalance_close,
-    by_state(2) AS spread_mean_ticks,
+    if(states > 0, spreads_in_ticks / states, NULL) AS spread_mean_ticks,
     by_time(2) AS spread_time_weighted_ticks,
-    by_state(3) / 1e9 AS spread_mean_basis_points,
+    if(positive_states > 0, toFloat64(spreads_in_basis_points) / positive_states / 1e9, NULL)
+        AS spread_mean_basis_points,
     by_time(3) / 1e9 AS spread_time_weighted_basis_points,
     by_time(4) AS bid_depth_1_time_weighted,
     by_time(5) AS bid_depth_5_time_weighted,
@@ -117,10 +116,10 @@ SELECT
     by_time(10) / 1e9 AS imbalance_1_time_weighted,
     by_time(11) / 1e9 AS imbalance_5_time_weighted,
     by_time(12) / 1e9 AS imbalance_10_time_weighted,
-    at_close(5) AS bid_depth_5_close,
-    at_close(6) AS bid_depth_10_close,
-    at_close(8) AS ask_depth_5_close,
-    at_close(9) AS ask_depth_10_close,
+    nullIf(sums.bid_depth_5_close, -1) AS bid_depth_5_close,
+    nullIf(sums.bid_depth_10_close, -1) AS bid_depth_10_close,
+    nullIf(sums.ask_depth_5_close, -1) AS ask_depth_5_close,
+    nullIf(sums.ask_depth_10_close, -1) AS ask_depth_10_close,
     (bid_depth_5_close - ask_depth_5_close) / (bid_depth_5_close + ask_depth_5_close)
         AS imbalance_5_close,
     (bid_depth_10_close - ask_depth_10_close) / (bid_depth_10_close + ask_depth_10_close)

@@ -54,10 +54,14 @@ SELECT
     argMax(sized.ask_close, part_no) AS ask_close,
     argMax(sized.bid_size_close, part_no) AS bid_size_close,
     argMax(sized.ask_size_close, part_no) AS ask_size_close,
-    argMax(sized.measures_close, part_no) AS measures_close,
-    argMax(sized.known_close, part_no) AS known_close,
-    sumForEach(sized.totals) AS totals,
-    sumForEach(sized.counts) AS counts,
+    argMax(sized.bid_depth_5_close, part_no) AS bid_depth_5_close,
+    argMax(sized.bid_depth_10_close, part_no) AS bid_depth_10_close,
+    argMax(sized.ask_depth_5_close, part_no) AS ask_depth_5_close,
+    argMax(sized.ask_depth_10_close, part_no) AS ask_depth_10_close,
+    sum(sized.spreads) AS spreads,
+    sum(sized.spreads_in_ticks) AS spreads_in_ticks,
+    sum(sized.positive_states) AS positive_states,
+    sum(sized.spreads_in_basis_points) AS spreads_in_basis_points,
     maxIf(sized.widest, sized.states > 0) AS widest,
     sumForEach(
         arrayMap(

@@ -65,6 +65,11 @@ SELECT
         prices_per_side, asks_known
     ) AS asks,
     arrayMap((a, b) -> a AND b, bids_known, asks_known) AS both_known,
+    -- At the close of a bar; -1 is unknown.
+    if(bids_known[2], bids[2], -1) AS bid_depth_5,
+    if(bids_known[3], bids[3], -1) AS bid_depth_10,
+    if(asks_known[2], asks[2], -1) AS ask_depth_5,
+    if(asks_known[3], asks[3], -1) AS ask_depth_10,
     two_sided AND bid > 0 AND ask > 0 AS positive,
     if(two_sided, ask - bid, 0) AS spread,
     arrayConcat(

@@ -94,10 +94,14 @@ SELECT
     argMax(ask, place) AS ask_close,
     argMax(bid_size, place) AS bid_size_close,
     argMax(ask_size, place) AS ask_size_close,
-    argMax(measures, place) AS measures_close,
-    argMax(known, place) AS known_close,
-    sumForEach(arrayMap(measure -> toInt128(measure), measures)) AS totals,
-    sumForEach(known) AS counts,
+    argMax(bid_depth_5, place) AS bid_depth_5_close,
+    argMax(bid_depth_10, place) AS bid_depth_10_close,
+    argMax(ask_depth_5, place) AS ask_depth_5_close,
+    argMax(ask_depth_10, place) AS ask_depth_10_close,
+    sum(toInt128(spread)) AS spreads,
+    sum(measures[2]) AS spreads_in_ticks,
+    countIf(positive) AS positive_states,
+    sum(toInt128(measures[3])) AS spreads_in_basis_points,
     maxIf(spread, two_sided) AS widest,
     sumForEach(
         arrayMap(
