@@ -33,6 +33,7 @@ BUILD_QUERIES = (
     "crossed",
     "ladder_counts",
     "measures",
+    "spans",
     "parts",
     "seconds",
     "longer",

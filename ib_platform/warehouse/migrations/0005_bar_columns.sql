@@ -21,4 +21,11 @@ ALTER TABLE bars
     ADD COLUMN imbalance_5_close Nullable(Float64) COMMENT '(bid_depth_5_close - ask_depth_5_close) / (bid_depth_5_close + ask_depth_5_close), from -1 to 1' CODEC(ZSTD(1)),
     ADD COLUMN imbalance_10_close Nullable(Float64) COMMENT '(bid_depth_10_close - ask_depth_10_close) / (bid_depth_10_close + ask_depth_10_close), from -1 to 1' CODEC(ZSTD(1)),
     ADD COLUMN depth_5_seconds Float64 COMMENT 'Time that imbalance_5_time_weighted is over, in seconds: 5 prices are known on both sides' CODEC(ZSTD(1)),
-    ADD COLUMN depth_10_seconds Float64 COMMENT 'Time that imbalance_10_time_weighted is over, in seconds: 10 prices are known on both sides' CODEC(ZSTD(1));
+    ADD COLUMN depth_10_seconds Float64 COMMENT 'Time that imbalance_10_time_weighted is over, in seconds: 10 prices are known on both sides' CODEC(ZSTD(1)),
+    ADD COLUMN order_flow_imbalance Nullable(Int64) COMMENT 'Order flow imbalance at the touch, in contracts (Cont, Kukanov, Stoikov 2014): sum of 1(b >= b0) q - 1(b <= b0) q0 - 1(a <= a0) r + 1(a >= a0) r0, with bid b, its size q, ask a, its size r, and b0, q0, a0, r0 one state earlier; over steps from a state to the next of the same run and epoch, neither suspect nor crossed, without a gap or a suspect window between, both two-sided. A step belongs to the bar of its later state. Frames are conflated: a lower bound of what flowed' CODEC(ZSTD(1)),
+    ADD COLUMN order_flow_steps UInt32 COMMENT 'Steps that order_flow_imbalance sums' CODEC(ZSTD(1)),
+    ADD COLUMN last_trade_open Nullable(Decimal(18, 9)) COMMENT 'Price of the first trade in the bar that the focus row of the ladder shows: a change of last price or last size, over steps from a state to the next of the same run and epoch, neither suspect nor crossed, without a gap or a suspect window between. NULL where none was seen' CODEC(ZSTD(1)),
+    ADD COLUMN last_trade_high Nullable(Decimal(18, 9)) COMMENT 'Highest price of these trades' CODEC(ZSTD(1)),
+    ADD COLUMN last_trade_low Nullable(Decimal(18, 9)) COMMENT 'Lowest price of these trades' CODEC(ZSTD(1)),
+    ADD COLUMN last_trade_close Nullable(Decimal(18, 9)) COMMENT 'Price of the last of these trades' CODEC(ZSTD(1)),
+    ADD COLUMN last_trade_changes Nullable(UInt32) COMMENT 'Coarse count of trades: changes of the focus row, as last_trade_open. A lower bound, since frames are conflated and two like trades look like one; NULL where no step shows the last trade before and after' CODEC(ZSTD(1));

@@ -126,6 +126,13 @@ SELECT
         AS imbalance_10_close,
     times[11] / 1e9 AS depth_5_seconds,
     times[12] / 1e9 AS depth_10_seconds,
+    if(order_flow_steps > 0, order_flows, NULL) AS order_flow_imbalance,
+    sums.order_flow_steps AS order_flow_steps,
+    if(trades > 0, price(sums.trade_open), NULL) AS last_trade_open,
+    if(trades > 0, price(sums.trade_high), NULL) AS last_trade_high,
+    if(trades > 0, price(sums.trade_low), NULL) AS last_trade_low,
+    if(trades > 0, price(sums.trade_close), NULL) AS last_trade_close,
+    if(last_steps > 0, trades, NULL) AS last_trade_changes,
     closed AND NOT cut AND NOT gap AND NOT suspect
         AND islands.span_end >= sums.bar_end AND islands.span_begin <= bar_begin
         AND islands.span_end > 0 AS complete,

@@ -63,6 +63,14 @@ SELECT
     sum(sized.positive_states) AS positive_states,
     sum(sized.spreads_in_basis_points) AS spreads_in_basis_points,
     maxIf(sized.widest, sized.states > 0) AS widest,
+    sum(sized.order_flows) AS order_flows,
+    sum(sized.order_flow_steps) AS order_flow_steps,
+    sum(sized.last_steps) AS last_steps,
+    sum(sized.trades) AS trades,
+    argMinIf(sized.trade_open, part_no, sized.trades > 0) AS trade_open,
+    argMaxIf(sized.trade_close, part_no, sized.trades > 0) AS trade_close,
+    maxIf(sized.trade_high, sized.trades > 0) AS trade_high,
+    minIf(sized.trade_low, sized.trades > 0) AS trade_low,
     sumForEach(
         arrayMap(
             (inside, index) ->

@@ -13,6 +13,7 @@
 --            7 to 9   ask depth over 1, 5 and 10 prices from the best ask up
 --            10 to 12 imbalance over 1, 5 and 10 prices a side
 --            13       whether the state is crossed
+--          `last_price` and `last_size` are the last trade that the window has shown so far.
 --          Depth over more than the touch is known once the window is complete, and as far as the
 --          window reaches.
 -- Repeat:  a pure function of states.sql.
@@ -33,13 +34,20 @@ WITH
             sizes,
             arrayFirstIndex(size -> size > 0, sizes) AS bid_row,
             arrayLastIndex(size -> size < 0, sizes) AS ask_row,
+            -- A frame shows the last trade only where its row was sent.
+            anyLast(last_price) OVER by_window AS shown_price,
+            anyLast(last_size) OVER by_window AS shown_size,
             two_sided, crossed, locked, complete, suspect
         FROM (/* include states.sql */)
+        WINDOW by_window AS (PARTITION BY conid, run_id, epoch, window ORDER BY seq)
     )
 SELECT
     trade_date, conid, run_id, seq, epoch, at, bid, ask, bid_size, ask_size,
     two_sided, crossed, locked, complete, suspect,
     bid_row = 0 AND ask_row = 0 AS is_empty,
+    shown_price IS NOT NULL AND shown_size IS NOT NULL AS last_known,
+    reinterpret(assumeNotNull(shown_price), 'Int64') AS last_price,
+    assumeNotNull(shown_size) AS last_size,
     arrayMap(
         count -> bid_row > 0 AND (count = 1 OR complete) AND bid_row + count <= 22, prices_per_side
     ) AS bids_known,

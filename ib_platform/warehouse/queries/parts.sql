@@ -1,7 +1,8 @@
 -- Parts: the states of a trade date, reduced to spans of `part` seconds of one contract.
 --
 -- Grain:   one row per (conid, span of `part` seconds) in which at least one book state exists.
--- Inputs:  measures.sql, hence ladder_frames; the spells of the same build.
+-- Inputs:  measures.sql, hence ladder_frames; the spells, gaps and suspect windows of
+--          the same build.
 -- Order:   states of a part are ordered by (received_at, run_id, seq), always as one number, which
 --          is several times faster than a tuple. What follows a state is decided by seq inside
 --          (conid, run_id).
@@ -12,9 +13,13 @@
 --          part; `totals` and `counts` are the same by state. Longer bars need `inside_*` (states
 --          that end in their part) and, one by one, the states that leave the part and those that
 --          were carried into it. All sums are of integers, so no order of adding can change them.
+--          Order flow and trades are told by steps: from a state to the next of its run and epoch,
+--          neither of them suspect or crossed, no gap and no suspect window of the run between. A
+--          step belongs to the part of its later state. Order flow at the touch is that of Cont,
+--          Kukanov and Stoikov (2014); a step in which the last trade changes is a trade.
 -- Repeat:  a pure function of its inputs.
 -- Params:  trade_date Date, read_from Date, own_rows Bool, date_begin and date_end DateTime64(9),
---          spells Identifier, part UInt32 (1, 5 or 60).
+--          spells, gaps and suspects Identifier, part UInt32 (1, 5 or 60).
 WITH
     toUnixTimestamp64Nano({date_begin:DateTime64(9, 'UTC')}) AS begin_ns,
     toUnixTimestamp64Nano({date_end:DateTime64(9, 'UTC')}) AS end_ns,
@@ -34,6 +39,21 @@ WITH
         FROM {spells:Identifier}
         WHERE trade_date = {trade_date:Date}
     ),
+    spans AS (/* include spans.sql */),
+    gap_spans AS
+    (
+        SELECT conid AS gap_conid, span_begin AS gap_begin, span_end AS gap_end
+        FROM spans
+        WHERE run_id = ''
+    ),
+    suspect_spans AS
+    (
+        SELECT
+            conid AS suspect_conid, run_id AS suspect_run,
+            span_begin AS suspect_begin, span_end AS suspect_end
+        FROM spans
+        WHERE run_id != ''
+    ),
     linked AS
     (
         SELECT
@@ -44,6 +64,15 @@ WITH
             lagInFrame(epoch) OVER around = epoch AS following,
             lagInFrame(NOT is_empty) OVER around AS previous_shows,
             lagInFrame(crossed) OVER around AS previous_crossed,
+            lagInFrame(suspect) OVER around AS previous_suspect,
+            lagInFrame(two_sided) OVER around AS previous_two_sided,
+            lagInFrame(bid) OVER around AS previous_bid,
+            lagInFrame(ask) OVER around AS previous_ask,
+            lagInFrame(bid_size) OVER around AS previous_bid_size,
+            lagInFrame(ask_size) OVER around AS previous_ask_size,
+            lagInFrame(last_known) OVER around AS previous_last_known,
+            lagInFrame(last_price) OVER around AS previous_last_price,
+            lagInFrame(last_size) OVER around AS previous_last_size,
             -- Zeros where there is no state before.
             arrayResize(lagInFrame(measures) OVER around, length(measures)) AS previous_measures,
             arrayResize(lagInFrame(known) OVER around, length(known)) AS previous_known
@@ -69,9 +98,27 @@ WITH
             if(leaves, 0, held) AS held_inside,
             previous_shows AND previous_at < part_begin AS carried,
             if(following, at, previous_spell_end) AS carried_until,
-            if(carried, greatest(0, least(carried_until, part_end) - part_begin), 0) AS held_before
+            if(carried, greatest(0, least(carried_until, part_end) - part_begin), 0) AS held_before,
+            following
+                AND NOT (suspect OR crossed OR previous_suspect OR previous_crossed)
+                AND gap_end <= previous_at AND suspect_end <= previous_at AS compared,
+            compared AND two_sided AND previous_two_sided AS flows,
+            if(
+                flows,
+                if(bid >= previous_bid, toInt64(bid_size), 0)
+                    - if(bid <= previous_bid, toInt64(previous_bid_size), 0)
+                    - if(ask <= previous_ask, toInt64(ask_size), 0)
+                    + if(ask >= previous_ask, toInt64(previous_ask_size), 0),
+                0
+            ) AS order_flow,
+            compared AND last_known AND previous_last_known AS last_compared,
+            last_compared AND (last_price, last_size) != (previous_last_price, previous_last_size)
+                AS traded
         FROM linked
         LEFT JOIN ends USING (conid, run_id, epoch)
+        ASOF LEFT JOIN gap_spans ON conid = gap_conid AND at > gap_begin
+        ASOF LEFT JOIN suspect_spans
+            ON conid = suspect_conid AND toString(run_id) = suspect_run AND at >= suspect_begin
         WHERE trade_date = {trade_date:Date}
     )
 SELECT
@@ -103,6 +150,14 @@ SELECT
     countIf(positive) AS positive_states,
     sum(toInt128(measures[3])) AS spreads_in_basis_points,
     maxIf(spread, two_sided) AS widest,
+    sum(order_flow) AS order_flows,
+    countIf(flows) AS order_flow_steps,
+    countIf(last_compared) AS last_steps,
+    countIf(traded) AS trades,
+    argMinIf(last_price, place, traded) AS trade_open,
+    argMaxIf(last_price, place, traded) AS trade_close,
+    maxIf(last_price, traded) AS trade_high,
+    minIf(last_price, traded) AS trade_low,
     sumForEach(
         arrayMap(
             (own, before) -> toInt128(own) * held + toInt128(before) * held_before,
