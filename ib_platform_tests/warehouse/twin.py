@@ -13,6 +13,7 @@ from ib_platform.marketdata.bars import BarSize
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.marketdata.prices import to_decimal
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, State, trade_date
+from ib_platform_tests.warehouse.twin_coverage import Followed, minute_returns
 from ib_platform_tests.warehouse.twin_measures import averaged_columns
 from ib_platform_tests.warehouse.twin_steps import Break, Lasting, step_columns, steps_of
 
@@ -87,7 +88,7 @@ def _window(state: State) -> tuple[int, int]:
 def bars_of(
     recorders: Sequence[Recorder], day: date, breaks: Sequence[Break] = ()
 ) -> dict[tuple[int, str, int], dict[str, Any]]:
-    """(conid, bar size, start in seconds) -> columns that do not need coverage."""
+    """(conid, bar size, start in seconds) -> columns, but for flags and stamps of the build."""
     begin, end = (int(instant.timestamp()) for instant in trade_date_span(day))
     members: dict[tuple[int, str, int, int], list[Lasting]] = defaultdict(list)
     for recorder in recorders:
@@ -100,9 +101,48 @@ def bars_of(
                     grid = lasting.state.at // SECOND // size.seconds * size.seconds
                     start, stop = max(begin, grid), min(end, grid + size.seconds)
                 members[(lasting.state.conid, size.value, start, stop)].append(lasting)
+    followed = _followed(recorders, breaks)
+    returns = {
+        conid: minute_returns([m.state for m in found], followed[conid])
+        for (conid, size, _, _), found in members.items()
+        if size == BarSize.DAY
+    }
     return {
         (conid, size, start): _bar(found, start * SECOND, stop * SECOND, breaks)
+        | _trust(found, start * SECOND, stop * SECOND, followed[conid])
+        | _variance(size, start * SECOND, stop * SECOND, returns[conid])
         for (conid, size, start, stop), found in members.items()
+    }
+
+
+def _followed(recorders: Sequence[Recorder], breaks: Sequence[Break]) -> dict[int, Followed]:
+    spells: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for recorder in recorders:
+        for (conid, _), spell in spells_of(recorder).items():
+            spells[conid].append((spell.begin, spell.end))
+    return {
+        conid: Followed(found, [b for b in breaks if b.conid == conid])
+        for conid, found in spells.items()
+    }
+
+
+def _trust(members: list[Lasting], start: int, stop: int, followed: Followed) -> dict[str, Any]:
+    suspect = sum(followed.doubts(member.state) for member in members)
+    return {
+        "covered_seconds": followed.covered(start, stop) / 1e9,
+        "warm_up_share": sum(not member.state.complete for member in members) / len(members),
+        "suspect_states": suspect,
+        "suspect_share": suspect / len(members),
+    }
+
+
+def _variance(size: str, start: int, stop: int, returns: list[tuple[int, float]]) -> dict[str, Any]:
+    if size not in (BarSize.HOUR, BarSize.DAY):
+        return {"realised_variance": None, "realised_variance_returns": None}
+    squares = [change**2 for at, change in returns if start <= at < stop]
+    return {
+        "realised_variance": sum(squares) if squares else None,
+        "realised_variance_returns": len(squares),
     }
 
 

@@ -17,7 +17,8 @@ def bars_spec() -> dg.AssetSpec:
         deps=["frames", "depth"],
         description=(
             "One row per contract, bar size (1s to 1d) and bar start with at least one "
-            "book state: mid OHLC, touch at close, spread, microprice, imbalance, flags. "
+            "book state: mid OHLC, touch at close, spread, depth, imbalance, order flow, last "
+            "trades, realised variance, time covered, flags. "
             "Left-closed, labelled by start, UTC."
         ),
         group_name="bars",

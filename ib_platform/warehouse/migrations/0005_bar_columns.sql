@@ -28,4 +28,10 @@ ALTER TABLE bars
     ADD COLUMN last_trade_high Nullable(Decimal(18, 9)) COMMENT 'Highest price of these trades' CODEC(ZSTD(1)),
     ADD COLUMN last_trade_low Nullable(Decimal(18, 9)) COMMENT 'Lowest price of these trades' CODEC(ZSTD(1)),
     ADD COLUMN last_trade_close Nullable(Decimal(18, 9)) COMMENT 'Price of the last of these trades' CODEC(ZSTD(1)),
-    ADD COLUMN last_trade_changes Nullable(UInt32) COMMENT 'Coarse count of trades: changes of the focus row, as last_trade_open. A lower bound, since frames are conflated and two like trades look like one; NULL where no step shows the last trade before and after' CODEC(ZSTD(1));
+    ADD COLUMN last_trade_changes Nullable(UInt32) COMMENT 'Coarse count of trades: changes of the focus row, as last_trade_open. A lower bound, since frames are conflated and two like trades look like one; NULL where no step shows the last trade before and after' CODEC(ZSTD(1)),
+    ADD COLUMN covered_seconds Float64 COMMENT 'Time in the bar during which a subscription of the contract was followed (spells of any run, counted once) and no gap lasted, in seconds' CODEC(ZSTD(1)),
+    ADD COLUMN warm_up_share Float64 COMMENT 'warm_up_states / frames: share of states (not of time) that know the touch only' CODEC(ZSTD(1)),
+    ADD COLUMN suspect_states UInt32 COMMENT 'States that are suspect or crossed, or that lie in a suspect window of their run' CODEC(ZSTD(1)),
+    ADD COLUMN suspect_share Float64 COMMENT 'suspect_states / frames: share of states, not of time' CODEC(ZSTD(1)),
+    ADD COLUMN realised_variance Nullable(Float64) COMMENT 'Sum of squared log returns of 1-minute mids, without unit, on 1h and 1d; NULL on other sizes and without a return. The mid of a minute is its last one that is positive and not suspect; a return spans minutes without one, if the contract was covered all the time and no suspect window lies between. A return belongs to the bar of its later minute, so the hours of a date add up to its day' CODEC(ZSTD(1)),
+    ADD COLUMN realised_variance_returns Nullable(UInt32) COMMENT 'Returns that realised_variance sums; NULL on sizes that have none' CODEC(ZSTD(1));

@@ -14,8 +14,10 @@ WITH
     1000000000 AS second,
     -- Prices travel as integers of a billionth, mids as twice the mid.
     billionths -> reinterpret(billionths, 'Decimal(18, 9)') AS price,
+    (time, instant, reached, covering) -> reached + covering * (time - instant) AS covered_at,
     -- By the order of measures.sql.
     index -> if(times[index] > 0, toFloat64(weights[index]) / times[index], NULL) AS by_time,
+    coverage AS (/* include coverage.sql */),
     gap_spans AS
     (
         SELECT
@@ -133,6 +135,15 @@ SELECT
     if(trades > 0, price(sums.trade_low), NULL) AS last_trade_low,
     if(trades > 0, price(sums.trade_close), NULL) AS last_trade_close,
     if(last_steps > 0, trades, NULL) AS last_trade_changes,
+    (
+        covered_at(sums.bar_end, ends.instant, ends.reached, ends.covering)
+        - covered_at(bar_begin, begins.instant, begins.reached, begins.covering)
+    ) / 1e9 AS covered_seconds,
+    warm_up_states / frames AS warm_up_share,
+    sums.suspect_states AS suspect_states,
+    suspect_states / frames AS suspect_share,
+    if(size >= 3600 AND returns > 0, toFloat64(squared_returns) / 1e18, NULL) AS realised_variance,
+    if(size >= 3600, returns, NULL) AS realised_variance_returns,
     closed AND NOT cut AND NOT gap AND NOT suspect
         AND islands.span_end >= sums.bar_end AND islands.span_begin <= bar_begin
         AND islands.span_end > 0 AS complete,
@@ -154,3 +165,7 @@ ASOF LEFT JOIN suspect_spans
     ON sums.conid = suspect_spans.conid AND sums.bar_end > suspect_spans.span_begin
 ASOF LEFT JOIN islands
     ON sums.conid = islands.conid AND sums.bar_begin >= islands.span_begin
+ASOF LEFT JOIN coverage AS begins
+    ON sums.conid = begins.covered_conid AND sums.bar_begin >= begins.instant
+ASOF LEFT JOIN coverage AS ends
+    ON sums.conid = ends.covered_conid AND sums.bar_end >= ends.instant

@@ -1,7 +1,7 @@
 -- Sums of bars of a minute and longer: parts of a minute, added up.
 --
 -- Grain:   one row per (conid, size, bar_begin) in which at least one book state exists.
--- Inputs:  parts.sql, hence ladder_frames; the spells of the same build.
+-- Inputs:  minutes.sql, hence ladder_frames; the spells of the same build.
 -- Order:   parts of a contract by the clock.
 -- How:     a state that leaves its part may still end inside the bar, and one that was carried into
 --          a part may belong to the bar already: both are clipped to the bar anew.
@@ -32,7 +32,7 @@ WITH
             arrayConcat(leaving.3, arriving.3) AS held_measures,
             arrayConcat(leaving.4, arriving.4) AS held_known,
             arrayExists((m, t) -> m[1] < 0 AND t > 0, arriving.3, arriving_held) AS crossed_before
-        FROM (/* include parts.sql */)
+        FROM (/* include minutes.sql */)
         ARRAY JOIN [60, 300, 900, 3600, 86400] AS size
     )
 SELECT
@@ -63,6 +63,9 @@ SELECT
     sum(sized.positive_states) AS positive_states,
     sum(sized.spreads_in_basis_points) AS spreads_in_basis_points,
     maxIf(sized.widest, sized.states > 0) AS widest,
+    sum(sized.suspect_states) AS suspect_states,
+    countIf(returned) AS returns,
+    sum(squared_return) AS squared_returns,
     sum(sized.order_flows) AS order_flows,
     sum(sized.order_flow_steps) AS order_flow_steps,
     sum(sized.last_steps) AS last_steps,

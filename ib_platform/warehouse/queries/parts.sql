@@ -102,6 +102,8 @@ WITH
             following
                 AND NOT (suspect OR crossed OR previous_suspect OR previous_crossed)
                 AND gap_end <= previous_at AND suspect_end <= previous_at AS compared,
+            suspect OR crossed OR suspect_end > at AS doubted,
+            two_sided AND bid + ask > 0 AND NOT doubted AS sound,
             compared AND two_sided AND previous_two_sided AS flows,
             if(
                 flows,
@@ -150,6 +152,10 @@ SELECT
     countIf(positive) AS positive_states,
     sum(toInt128(measures[3])) AS spreads_in_basis_points,
     maxIf(spread, two_sided) AS widest,
+    countIf(doubted) AS suspect_states,
+    countIf(sound) AS sound_states,
+    argMaxIf(bid + ask, place, sound) AS sound_twice,
+    argMaxIf(at, place, sound) AS sound_at,
     sum(order_flow) AS order_flows,
     countIf(flows) AS order_flow_steps,
     countIf(last_compared) AS last_steps,

@@ -7,6 +7,8 @@
 SELECT
     * EXCEPT (part_no, any_crossed_before),
     {part:UInt32} AS size,
+    0 AS returns,
+    toInt128(0) AS squared_returns,
     part_no * size * 1000000000 AS bar_begin,
     (part_no + 1) * size * 1000000000 AS bar_end,
     any_suspect OR any_crossed_before AS any_suspect_state
