@@ -4,13 +4,15 @@
 -- Inputs:  minutes.sql, hence ladder_frames; the spells of the same build.
 -- Order:   parts of a contract by the clock.
 -- How:     a state that leaves its part may still end inside the bar, and one that was carried into
---          a part may belong to the bar already: both are clipped to the bar anew.
+--          a part may belong to the bar already: `more` is how much longer such a state counts in the
+--          bar than it did in its part; it may be negative.
 -- Repeat:  a pure function of its inputs.
 -- Params:  those of parts.sql; part UInt32 (must be 60).
 WITH
     toUnixTimestamp64Nano({date_begin:DateTime64(9, 'UTC')}) AS begin_ns,
     toUnixTimestamp64Nano({date_end:DateTime64(9, 'UTC')}) AS end_ns,
     size * 1000000000 AS size_ns,
+    {part:UInt32} * 1000000000 AS part_ns,
     sized AS
     (
         SELECT
@@ -19,16 +21,24 @@ WITH
             intDiv(part_no * 60, size) AS bar_no,
             if(size = 86400, begin_ns, greatest(begin_ns, bar_no * size_ns)) AS bar_begin,
             if(size = 86400, end_ns, least(end_ns, (bar_no + 1) * size_ns)) AS bar_end,
+            greatest(begin_ns, part_no * part_ns) AS part_begin,
+            least(end_ns, (part_no + 1) * part_ns) AS part_end,
             arrayMap(
-                state -> greatest(0, least(state.2, bar_end) - state.1), leaving
-            ) AS leaving_held,
+                state -> greatest(0, least(state.2, bar_end) - state.1)
+                    - greatest(0, least(state.2, part_end) - state.1),
+                leaving
+            ) AS leaving_more,
             arrayMap(
                 state -> if(
                     state.1 < bar_begin, greatest(0, least(state.2, bar_end) - bar_begin), 0
                 ),
                 arriving
             ) AS arriving_held,
-            arrayConcat(leaving_held, arriving_held) AS held,
+            arrayMap(
+                (state, held) -> held - greatest(0, least(state.2, part_end) - part_begin),
+                arriving, arriving_held
+            ) AS arriving_more,
+            arrayConcat(leaving_more, arriving_more) AS more,
             arrayConcat(leaving.3, arriving.3) AS held_measures,
             arrayConcat(leaving.4, arriving.4) AS held_known,
             arrayExists((m, t) -> m[1] < 0 AND t > 0, arriving.3, arriving_held) AS crossed_before
@@ -76,15 +86,15 @@ SELECT
     minIf(sized.trade_low, sized.trades > 0) AS trade_low,
     sumForEach(
         arrayMap(
-            (inside, index) ->
-                inside + arraySum((m, t) -> toInt128(m[index]) * t, held_measures, held),
-            inside_weights, arrayEnumerate(inside_weights)
+            (weight, index) ->
+                weight + arraySum((m, t) -> toInt128(m[index]) * t, held_measures, more),
+            sized.weights, arrayEnumerate(sized.weights)
         )
     ) AS weights,
     sumForEach(
         arrayMap(
-            (inside, index) -> inside + arraySum((k, t) -> k[index] * t, held_known, held),
-            inside_times, arrayEnumerate(inside_times)
+            (time, index) -> time + arraySum((k, t) -> k[index] * t, held_known, more),
+            sized.times, arrayEnumerate(sized.times)
         )
     ) AS times
 FROM sized

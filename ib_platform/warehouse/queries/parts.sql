@@ -10,9 +10,8 @@
 --          the end of its spell. A part owns its states up to its own end, and the time before its
 --          first state for which a state of an earlier part still held. So `weights` (measure x
 --          time) and `times` (for which the measure was known) are those of a bar as long as the
---          part; `totals` and `counts` are the same by state. Longer bars need `inside_*` (states
---          that end in their part) and, one by one, the states that leave the part and those that
---          were carried into it. All sums are of integers, so no order of adding can change them.
+--          part; Longer bars need besides, one by one, the states that leave the part and those
+--          that were carried into it. All sums are of integers, so no order of adding can change them.
 --          Order flow and trades are told by steps: from a state to the next of its run and epoch,
 --          neither of them suspect or crossed, no gap and no suspect window of the run between. A
 --          step belongs to the part of its later state. Order flow at the touch is that of Cont,
@@ -95,7 +94,6 @@ WITH
             if(followed, next_at, spell_end) AS until,
             NOT is_empty AND until > part_end AS leaves,
             greatest(0, least(until, part_end) - at) AS held,
-            if(leaves, 0, held) AS held_inside,
             previous_shows AND previous_at < part_begin AS carried,
             if(following, at, previous_spell_end) AS carried_until,
             if(carried, greatest(0, least(carried_until, part_end) - part_begin), 0) AS held_before,
@@ -173,8 +171,6 @@ SELECT
     sumForEach(
         arrayMap((own, before) -> own * held + before * held_before, known, previous_known)
     ) AS times,
-    sumForEach(arrayMap(own -> toInt128(own) * held_inside, measures)) AS inside_weights,
-    sumForEach(arrayMap(own -> own * held_inside, known)) AS inside_times,
     groupArrayIf((at, until, measures, known), leaves) AS leaving,
     groupArrayIf((previous_at, carried_until, previous_measures, previous_known), carried)
         AS arriving
