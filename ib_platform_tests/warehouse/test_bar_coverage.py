@@ -174,3 +174,16 @@ def test_a_mid_that_cannot_be_trusted_has_no_return(
     recorder.other(NOON + 2 * MINUTE)
     day = day_of(built(client, config, recorder))
     assert (day["realised_variance"], day["realised_variance_returns"]) == (None, 0)
+
+
+def test_no_return_across_a_suspect_window(client: Any, config: PlatformConfig) -> None:
+    recorder = Recorder("r")
+    recorder.ladder(NOON, 1, full())
+    recorder.broken(NOON + MINUTE, 1)
+    recorder.ladder(NOON + 2 * MINUTE, 1, full(top=TOP + 4 * TICK))
+    recorder.ladder(NOON + 3 * MINUTE, 1, full(top=TOP + 5 * TICK))
+    recorder.other(NOON + 4 * MINUTE)
+    day = day_of(built(client, config, recorder))
+    assert day["covered_seconds"] == 240, "one spell"
+    assert day["realised_variance"] == pytest.approx(squares(4, 5), rel=1e-9)
+    assert day["realised_variance_returns"] == 1

@@ -97,13 +97,19 @@ def test_an_empty_price_counts_as_a_price(client: Any, config: PlatformConfig) -
 def test_a_window_that_has_moved_shows_less_than_ten_prices(
     client: Any, config: PlatformConfig
 ) -> None:
-    moved = {row: 0 for row in range(11, 13)}
-    bar = minute_of(client, config, [(0, full(**ASKS, **BIDS)), (20, rows_of(60 * SECOND, moved))])
-    assert bar["bid_depth_5_close"] == 113 + 114 + 115 + 116 + 117
-    assert (bar["bid_depth_10_close"], bar["imbalance_10_close"]) == (None, None)
-    assert bar["ask_depth_10_close"] == sum(range(10, 20))
+    frames = [
+        (0, full(**ASKS, **BIDS)),
+        (20, rows_of(60 * SECOND, {11: 0})),  # nine bid prices are left
+        (40, rows_of(60 * SECOND, {9: 0})),  # and nine ask prices
+    ]
+    bar = minute_of(client, config, frames)
+    assert bar["bid_depth_5_close"] == 112 + 113 + 114 + 115 + 116
+    assert bar["ask_depth_5_close"] == 18 + 17 + 16 + 15 + 14
+    unknown = ["bid_depth_10_close", "ask_depth_10_close", "imbalance_10_close"]
+    assert {name: bar[name] for name in unknown} == dict.fromkeys(unknown)
     assert (bar["depth_5_seconds"], bar["depth_10_seconds"]) == (60, 20)
     assert bar["bid_depth_10_time_weighted"] == sum(range(111, 121)), "over the time it is known"
+    assert bar["ask_depth_10_time_weighted"] == sum(range(10, 20))
 
 
 def test_in_warm_up_only_the_touch_is_known(client: Any, config: PlatformConfig) -> None:
