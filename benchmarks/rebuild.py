@@ -1,7 +1,7 @@
-"""Ladder frames rebuilt into depth and bars of five sizes: ClickHouse, Polars, DuckDB in one run.
+"""Ladder frames rebuilt into depth and bars of seven sizes: ClickHouse, Polars, DuckDB in one run.
 
 The same work in each engine: carry 21 sizes through each window, find the touch, keep the depth
-rows, and make bars of 1s, 1m, 5m, 1h and 1d with mid OHLC, touch at close, spread mean,
+rows, and make bars of 1s, 5s, 1m, 5m, 15m, 1h and 1d with mid OHLC, touch at close, spread mean,
 time-weighted and maximum, and frame counts. ClickHouse does more than that: it is the platform's
 own build, with carried states over bar borders and flags, and it stores both tables compressed.
 Its first line counts the statements that fill depth and bars, its second the whole build: spells,
@@ -40,7 +40,7 @@ FRAMES = 2_000_000
 CONTRACTS = 12
 """Two ladder frames a second and contract for 22 hours."""
 TRADE_DATE = date(2026, 11, 17)
-SIZES = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600, "1d": 86400}
+SIZES = {"1s": 1, "5s": 5, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400}
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ class BarSize(StrEnum):
     """The sizes that are built, shortest first; the values of column ``bars.bar_size``."""
 
     SECOND = "1s"
+    FIVE_SECONDS = "5s"
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
+    FIFTEEN_MINUTES = "15m"
     HOUR = "1h"
     DAY = "1d"
 
@@ -32,8 +34,10 @@ class BarSize(StrEnum):
 
 _SECONDS = {
     BarSize.SECOND: 1,
+    BarSize.FIVE_SECONDS: 5,
     BarSize.MINUTE: 60,
     BarSize.FIVE_MINUTES: 300,
+    BarSize.FIFTEEN_MINUTES: 900,
     BarSize.HOUR: 3600,
     BarSize.DAY: 86_400,
 }

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _LOOK_AHEAD = timedelta(days=5)
 _OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report")
 _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
+_BAR_SUMS = ((1, "seconds"), (5, "seconds"), (60, "longer"))
+"""Seconds of a part of the states, and the query that adds parts up to bars."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,9 @@ def _fill_bars(build: Build, known_until: int) -> None:
         "suspects": build.stages["suspect_windows"],
         "known_until": _nanoseconds(known_until),
     }
-    build.insert_query("bars", query("bars", states=states), part=1, **bound)
-    build.insert_query("bars", query("bars", states=states, seconds="longer"), part=60, **bound)
+    for part, sums in _BAR_SUMS:
+        sql = query("bars", states=states, seconds=sums)
+        build.insert_query("bars", sql, part=part, **bound)
 
 
 def _states(build: Build) -> tuple[str, dict[str, Any]]:

@@ -29,7 +29,7 @@ def test_a_bounded_demo_streams_two_ladders_into_bars_and_verdicts(tmp_path: Pat
     assert set(summary["contracts"]) == {"CL.NYMEX.front", "ES.CME.front"}
     for name, contract in summary["contracts"].items():
         assert contract["complete_1m_bars"] >= 1, name
-        assert set(contract["bars"]) == {"1s", "1m", "5m", "1h", "1d"}, name
+        assert set(contract["bars"]) == {"1s", "5s", "1m", "5m", "15m", "1h", "1d"}, name
         assert contract["verdict"] == "available", (name, contract["reasons"])
         assert contract["gaps"] == [], name
         assert contract["crossed"] == 0, name

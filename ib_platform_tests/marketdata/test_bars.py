@@ -33,9 +33,9 @@ def test_the_next_bar_begins_where_one_ends(size: BarSize, instant: datetime) ->
 
 
 @given(instant=INSTANTS)
-def test_seconds_and_minutes_are_never_cut(instant: datetime) -> None:
-    for size in (BarSize.SECOND, BarSize.MINUTE, BarSize.FIVE_MINUTES, BarSize.DAY):
-        assert not is_cut(size, instant)
+def test_only_an_hour_is_ever_cut(instant: datetime) -> None:
+    for size in BarSize:
+        assert not is_cut(size, instant) or size is BarSize.HOUR
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_day_is_the_trade_date() -> None:
 
 @pytest.mark.parametrize(
     ("size", "count"),
-    [("1d", 1), ("1h", 25), ("5m", 288), ("1m", 1440), ("1s", 86_400)],
+    [("1d", 1), ("1h", 25), ("15m", 96), ("5m", 288), ("1m", 1440), ("5s", 17_280), ("1s", 86_400)],
 )
 def test_how_many_bars_a_date_can_have(size: str, count: int) -> None:
     assert trade_date_bars(BarSize(size), date(2026, 11, 18)) == count
@@ -76,5 +76,5 @@ def test_a_naive_instant_is_refused() -> None:
 
 
 def test_names_are_those_of_the_column() -> None:
-    assert [size.value for size in BarSize] == ["1s", "1m", "5m", "1h", "1d"]
-    assert [size.seconds for size in BarSize] == [1, 60, 300, 3600, 86_400]
+    assert [size.value for size in BarSize] == ["1s", "5s", "1m", "5m", "15m", "1h", "1d"]
+    assert [size.seconds for size in BarSize] == [1, 5, 60, 300, 900, 3600, 86_400]

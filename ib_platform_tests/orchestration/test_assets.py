@@ -173,7 +173,7 @@ def test_every_asset_states_its_grain() -> None:
         assert schema.columns[0].name == "trade_date"
 
 
-@pytest.mark.parametrize("table", ["frames", *TABLES, "gaps", "builds"])
+@pytest.mark.parametrize("table", ["frames", *TABLES, "gaps", "builds", "contracts", "spells"])
 def test_the_catalog_shows_the_columns_of_the_database(client: Any, table: str) -> None:
     described = client.query(f"DESCRIBE TABLE {table}").result_rows
     shown = [

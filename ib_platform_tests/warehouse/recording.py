@@ -50,9 +50,15 @@ def trade_date(at: int) -> Any:
     return trade_date_of(datetime.fromtimestamp(at // SECOND, UTC))
 
 
-def rows_of(top: int, sizes: dict[int, int]) -> LadderRows:
-    """Ladder rows ``row -> signed size`` of a window whose row 0 costs ``top`` nanos."""
-    rows = [LadderRow(r, top - r * TICK, size, False, None) for r, size in sorted(sizes.items())]
+def rows_of(top: int, sizes: dict[int, int], trade: tuple[int, int] | None = None) -> LadderRows:
+    """Ladder rows ``row -> signed size`` of a window whose row 0 costs ``top`` nanos. ``trade``:
+    (row, size) of the last trade, shown where the row is among them."""
+    rows = [
+        LadderRow(row, top - row * TICK, size, True, trade[1])
+        if trade is not None and trade[0] == row
+        else LadderRow(row, top - row * TICK, size, False, None)
+        for row, size in sorted(sizes.items())
+    ]
     return LadderRows(tuple(rows))
 
 

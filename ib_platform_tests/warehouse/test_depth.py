@@ -73,6 +73,8 @@ def expected_row(state: State) -> dict[str, Any]:
         "best_ask": None if touch.ask is None else to_decimal(touch.ask),
         "bid_size": touch.bid_size,
         "ask_size": touch.ask_size,
+        "last_price": None if update.last_price is None else to_decimal(update.last_price),
+        "last_size": update.last_size,
         "two_sided": touch.two_sided,
         "crossed": touch.crossed,
         "locked": touch.locked,
@@ -170,26 +172,28 @@ STEPS = st.lists(
         SIZES,
         st.integers(-3, 3),
         st.sampled_from([0, 1, 300_000_000, 7 * SECOND]),
+        st.none() | st.tuples(st.integers(0, WINDOW_ROWS - 1), st.integers(1, 2)),
     ),
     max_size=40,
 )
 
 
 def play(steps: Any, run_id: str, begin: int) -> Recorder:
-    """A run that takes ``steps``: (what, contract, sizes, window shift, time since the last)."""
+    """A run that takes ``steps``: (what, contract, sizes, window shift, time since the last,
+    row and size of a trade)."""
     recorder, at = Recorder(run_id), begin
-    for what, contract, sizes, shift, after in steps:
+    for what, contract, sizes, shift, after, trade in steps:
         at += after
         conid = 100 + contract
         book = recorder.book(conid)
         top = 60 * SECOND if book.top_price is None else book.top_price
         if what == "full":
             everything = dict.fromkeys(range(WINDOW_ROWS), 0) | sizes
-            recorder.ladder(at, conid, rows_of(top + shift * TICK, everything))
+            recorder.ladder(at, conid, rows_of(top + shift * TICK, everything, trade))
         elif what == "delta":
-            recorder.ladder(at, conid, rows_of(top, sizes))
+            recorder.ladder(at, conid, rows_of(top, sizes, trade))
         elif what == "reprice":
-            recorder.ladder(at, conid, rows_of(top + shift * TICK, sizes))
+            recorder.ladder(at, conid, rows_of(top + shift * TICK, sizes, trade))
         elif what == "request":
             recorder.event(at, StreamEventKind.SUBSCRIBE_REQUESTED, conid=conid)
         elif what == "lost":

@@ -16,8 +16,9 @@ def bars_spec() -> dg.AssetSpec:
         # Of depth's definition, not of its table: the open date has no depth rows yet.
         deps=["frames", "depth"],
         description=(
-            "One row per contract, bar size (1s, 1m, 5m, 1h, 1d) and bar start with at least one "
-            "book state: mid OHLC, touch at close, spread, microprice, imbalance, flags. "
+            "One row per contract, bar size (1s to 1d) and bar start with at least one "
+            "book state: mid OHLC, touch at close, spread, depth, imbalance, order flow, last "
+            "trades, realised variance, time covered, flags. "
             "Left-closed, labelled by start, UTC."
         ),
         group_name="bars",

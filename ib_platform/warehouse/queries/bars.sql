@@ -7,13 +7,17 @@
 -- How:     sums become the columns of the table, spans become flags.
 -- Repeat:  the same inputs give the same rows, `built_at` aside.
 -- Params:  trade_date Date, read_from Date, own_rows Bool, date_begin and date_end DateTime64(9),
---          known_until DateTime64(9), part UInt32 (1, or 60 with longer.sql), spells, gaps and
+--          known_until DateTime64(9), part UInt32 (1 or 5, or 60 with longer.sql), spells, gaps and
 --          suspects Identifier, inputs_version String, built_at DateTime64(3).
 WITH
     toUnixTimestamp64Nano({known_until:DateTime64(9, 'UTC')}) AS known_ns,
     1000000000 AS second,
     -- Prices travel as integers of a billionth, mids as twice the mid.
     billionths -> reinterpret(billionths, 'Decimal(18, 9)') AS price,
+    (time, instant, reached, covering) -> reached + covering * (time - instant) AS covered_at,
+    -- By the order of measures.sql.
+    index -> if(times[index] > 0, toFloat64(weights[index]) / times[index], NULL) AS by_time,
+    coverage AS (/* include coverage.sql */),
     gap_spans AS
     (
         SELECT
@@ -64,8 +68,13 @@ SELECT
     {trade_date:Date} AS trade_date,
     sums.conid AS conid,
     CAST(
-        transform(size, [1, 60, 300, 3600, 86400], ['1s', '1m', '5m', '1h', '1d'], '')
-        AS Enum8('1s' = 1, '1m' = 2, '5m' = 3, '1h' = 4, '1d' = 5)
+        transform(
+            size,
+            [1, 5, 60, 300, 900, 3600, 86400],
+            ['1s', '5s', '1m', '5m', '15m', '1h', '1d'],
+            ''
+        )
+        AS Enum8('1s' = 1, '1m' = 2, '5m' = 3, '1h' = 4, '1d' = 5, '5s' = 6, '15m' = 7)
     ) AS bar_size,
     toDateTime(intDiv(bar_begin, second), 'UTC') AS bar_start,
     toDateTime(intDiv(sums.bar_end, second), 'UTC') AS bar_end,
@@ -87,14 +96,54 @@ SELECT
     nullIf(sums.bid_size_close, 0) AS bid_size_close,
     nullIf(sums.ask_size_close, 0) AS ask_size_close,
     if(states > 0, toFloat64(spreads) / states / 1e9, NULL) AS spread_mean,
-    if(time > 0, toFloat64(weight) / time / 1e9, NULL) AS spread_time_weighted,
+    by_time(1) / 1e9 AS spread_time_weighted,
     if(states > 0, price(widest), NULL) AS spread_max,
-    time / 1e9 AS two_sided_seconds,
-    crossed_time / 1e9 AS crossed_seconds,
+    times[1] / 1e9 AS two_sided_seconds,
+    toFloat64(weights[13]) / 1e9 AS crossed_seconds,
     (toFloat64(ask_close) * bid_size_close + toFloat64(bid_close) * ask_size_close)
         / touch_depth_close AS microprice_close,
     toInt64(bid_size_close) + ask_size_close AS touch_depth_close,
     (bid_size_close - ask_size_close) / touch_depth_close AS imbalance_close,
+    if(states > 0, spreads_in_ticks / states, NULL) AS spread_mean_ticks,
+    by_time(2) AS spread_time_weighted_ticks,
+    if(positive_states > 0, toFloat64(spreads_in_basis_points) / positive_states / 1e9, NULL)
+        AS spread_mean_basis_points,
+    by_time(3) / 1e9 AS spread_time_weighted_basis_points,
+    by_time(4) AS bid_depth_1_time_weighted,
+    by_time(5) AS bid_depth_5_time_weighted,
+    by_time(6) AS bid_depth_10_time_weighted,
+    by_time(7) AS ask_depth_1_time_weighted,
+    by_time(8) AS ask_depth_5_time_weighted,
+    by_time(9) AS ask_depth_10_time_weighted,
+    by_time(10) / 1e9 AS imbalance_1_time_weighted,
+    by_time(11) / 1e9 AS imbalance_5_time_weighted,
+    by_time(12) / 1e9 AS imbalance_10_time_weighted,
+    nullIf(sums.bid_depth_5_close, -1) AS bid_depth_5_close,
+    nullIf(sums.bid_depth_10_close, -1) AS bid_depth_10_close,
+    nullIf(sums.ask_depth_5_close, -1) AS ask_depth_5_close,
+    nullIf(sums.ask_depth_10_close, -1) AS ask_depth_10_close,
+    (bid_depth_5_close - ask_depth_5_close) / (bid_depth_5_close + ask_depth_5_close)
+        AS imbalance_5_close,
+    (bid_depth_10_close - ask_depth_10_close) / (bid_depth_10_close + ask_depth_10_close)
+        AS imbalance_10_close,
+    times[11] / 1e9 AS depth_5_seconds,
+    times[12] / 1e9 AS depth_10_seconds,
+    if(order_flow_steps > 0, order_flows, NULL) AS order_flow_imbalance,
+    sums.order_flow_steps AS order_flow_steps,
+    if(trades > 0, price(sums.trade_open), NULL) AS last_trade_open,
+    if(trades > 0, price(sums.trade_high), NULL) AS last_trade_high,
+    if(trades > 0, price(sums.trade_low), NULL) AS last_trade_low,
+    if(trades > 0, price(sums.trade_close), NULL) AS last_trade_close,
+    if(last_steps > 0, trades, NULL) AS last_trade_changes,
+    (
+        covered_at(sums.bar_end, ends.instant, ends.reached, ends.covering)
+        - covered_at(bar_begin, begins.instant, begins.reached, begins.covering)
+    ) / 1e9 AS covered_seconds,
+    warm_up_states / frames AS warm_up_share,
+    sums.suspect_states AS suspect_states,
+    suspect_states / frames AS suspect_share,
+    if(size >= 3600 AND returns > 0, toFloat64(squared_returns) / 1e18, NULL) AS realised_variance,
+    if(size >= 3600, returns, NULL) AS realised_variance_returns,
     closed AND NOT cut AND NOT gap AND NOT suspect
         AND islands.span_end >= sums.bar_end AND islands.span_begin <= bar_begin
         AND islands.span_end > 0 AS complete,
@@ -116,3 +165,7 @@ ASOF LEFT JOIN suspect_spans
     ON sums.conid = suspect_spans.conid AND sums.bar_end > suspect_spans.span_begin
 ASOF LEFT JOIN islands
     ON sums.conid = islands.conid AND sums.bar_begin >= islands.span_begin
+ASOF LEFT JOIN coverage AS begins
+    ON sums.conid = begins.covered_conid AND sums.bar_begin >= begins.instant
+ASOF LEFT JOIN coverage AS ends
+    ON sums.conid = ends.covered_conid AND sums.bar_end >= ends.instant

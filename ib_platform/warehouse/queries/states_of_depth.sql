@@ -5,13 +5,13 @@
 -- Repeat:  depth is the answer of states.sql, so both give the same rows.
 -- Params:  trade_date Date, read_from Date, own_rows Bool (must be false), depth Identifier.
 SELECT
-    trade_date, received_at, conid, paper_user, run_id, seq, epoch, best_bid, best_ask,
-    bid_size, ask_size, two_sided, crossed, locked, complete, suspect
+    trade_date, received_at, conid, paper_user, run_id, seq, epoch, window, tick, sizes,
+    best_bid, best_ask, bid_size, ask_size, last_price, last_size, two_sided, crossed, locked, complete, suspect
 FROM {depth:Identifier}
 WHERE trade_date = {trade_date:Date}
 UNION ALL
 SELECT
-    trade_date, received_at, conid, paper_user, run_id, seq, epoch, best_bid, best_ask,
-    bid_size, ask_size, two_sided, crossed, locked, complete, suspect
+    trade_date, received_at, conid, paper_user, run_id, seq, epoch, window, tick, sizes,
+    best_bid, best_ask, bid_size, ask_size, last_price, last_size, two_sided, crossed, locked, complete, suspect
 FROM (/* include states.sql */)
 WHERE trade_date < {trade_date:Date}
