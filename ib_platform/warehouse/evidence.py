@@ -95,6 +95,16 @@ class StepBack:
 
 
 @dataclass(frozen=True)
+class Leap:
+    """The wall clock was set ahead in a run, or before it, and before its frame ``before_seq``: it
+    never showed ``skipped``."""
+
+    run_id: str
+    before_seq: int
+    skipped: Span
+
+
+@dataclass(frozen=True)
 class NamedCause:
     """A stream event that names a cause; ``conid`` None concerns the whole run."""
 
@@ -139,6 +149,7 @@ class Evidence:
     losses: Sequence[Loss] = ()
     conid: int | None = None
     steps: Sequence[StepBack] = ()
+    leaps: Sequence[Leap] = ()
     doubts: Sequence[tuple[str, Span, Cause]] = ()
 
     def conids(self) -> set[int]:

@@ -77,6 +77,9 @@ def find_gaps(
     for span, told in regimes(evidence):
         known = [Span(gap.begin, gap.end) for gap in gaps]
         due = intersection(_due(assigned, previous, span), [span])
+        own = {run.run_id for run in told.runs if run.paper_user == told.paper_user}
+        # Times that the clock never showed are not missed.
+        due = difference(due, [leap.skipped for leap in told.leaps if leap.run_id in own])
         for gap in _gaps(due if market is None else intersection(due, market), told):
             rest = difference([Span(gap.begin, gap.end)], known)
             gaps += [Gap(begin, end, gap.cause) for begin, end in rest]

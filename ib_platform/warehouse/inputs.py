@@ -11,11 +11,11 @@ from ib_platform.errors import WarehouseError
 from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.event_details import detail_of, span_of
-from ib_platform.warehouse.evidence import Generation, Loss, NamedCause, Run, Spell, StepBack
+from ib_platform.warehouse.evidence import Generation, Leap, Loss, NamedCause, Run, Spell, StepBack
 from ib_platform.warehouse.losses import read_losses
 from ib_platform.warehouse.runs import frames_of_runs, run_of, told_runs
 from ib_platform.warehouse.spans import Span
-from ib_platform.warehouse.steps import read_steps_back
+from ib_platform.warehouse.steps import read_leaps, read_steps_back
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -60,6 +60,7 @@ class Surroundings:
     losses: list[Loss]
     doubts: list[tuple[str, Span, Cause]]
     steps: list[StepBack]
+    leaps: list[Leap]
     generations: list[Generation]
     calendars: dict[str, CalendarName]
     conids: dict[str, int]
@@ -108,6 +109,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
             if isinstance(run_id, str)
         ],
         steps=read_steps_back(build, rows, events),
+        leaps=read_leaps(rows, events),
         generations=generations,
         calendars=calendars,
         conids=_conids(build, date_end),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ib_platform.warehouse.evidence import Evidence, Loss, Spell, StepBack
+from ib_platform.warehouse.evidence import Evidence, Leap, Loss, Spell, StepBack
 from ib_platform.warehouse.spans import Span
 
 ALWAYS = Span(-(2**62), 2**62)
@@ -46,7 +46,9 @@ def regimes(evidence: Evidence) -> list[tuple[Span, Evidence]]:
             # Why nothing was followed at the beginning of a regime.
             spells.append(replace(last, begin=begin, end=begin, last_frame_at=begin))
         losses = [loss for loss in evidence.losses if places.holds(number, loss)]
-        told.append((Span(begin, end), replace(evidence, spells=spells, losses=losses)))
+        leaps = [leap for leap in evidence.leaps if places.has(number, leap)]
+        own_part = replace(evidence, spells=spells, losses=losses, leaps=leaps)
+        told.append((Span(begin, end), own_part))
         last = max(own, key=lambda spell: (spell.end, spell.epoch), default=last)
     return told
 
@@ -62,6 +64,10 @@ class _Places:
         """Number of the regime in which the frame of the run was stamped."""
         at = self._order.index(run_id), seq
         return sum(step <= at for step in self._steps)
+
+    def has(self, number: int, leap: Leap) -> bool:
+        """Whether the clock was set ahead in the regime."""
+        return leap.run_id in self._order and self.regime(leap.run_id, leap.before_seq) == number
 
     def holds(self, number: int, loss: Loss) -> bool:
         """Whether the loss may lie in the regime, as far as its numbers tell."""

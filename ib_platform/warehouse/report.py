@@ -90,6 +90,7 @@ def contract_rows(
             losses=around.losses,
             conid=conid,
             steps=around.steps,
+            leaps=around.leaps,
             doubts=around.doubts,
         )
         day = _contract_day(contract, conid, evidence, span, around, thresholds)

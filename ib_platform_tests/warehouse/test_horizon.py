@@ -22,7 +22,7 @@ SPELL = Spell(7, "alpha", "alpha-1", 1, 11 * SECOND, 99 * SECOND, 99 * SECOND, "
 def until(
     span: DateSpan, runs: list[Run], spells: list[Spell], mute: list[Run] | None = None
 ) -> int:
-    around = Surroundings(runs, [*runs, *(mute or [])], {}, [], [], [], [], [], {}, {})
+    around = Surroundings(runs, [*runs, *(mute or [])], {}, [], [], [], [], [], [], {}, {})
     evidence = Evidence("alpha", spells, [], runs, [], 30 * SECOND)
     return data_known_until(evidence, span, around, Thresholds()) // SECOND
 

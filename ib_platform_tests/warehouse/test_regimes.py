@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,11 +17,12 @@ from ib_platform.config import ClickHouse
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.compact import build_open_date, finalize
 from ib_platform.warehouse.connect import connect
-from ib_platform.warehouse.evidence import Evidence, Loss, Run, Silence, Spell, StepBack
+from ib_platform.warehouse.evidence import Evidence, Leap, Loss, Run, Silence, Spell, StepBack
 from ib_platform.warehouse.gaps import find_gaps
 from ib_platform.warehouse.regimes import regimes
 from ib_platform.warehouse.runs import in_order
 from ib_platform.warehouse.spans import Span, to_ns
+from ib_platform.warehouse.steps import _told, read_leaps
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
 
@@ -250,6 +252,7 @@ def test_by_sql_from_the_record(warehouse: ClickHouse, tmp_path: Path) -> None:
     span = {"begin": _iso(died - 50 * SECOND), "end": _iso(died + 20 * SECOND)}
     looks = {"before": _iso(died), "after": _iso(began)}
     step = {"step_ms": -50_000, "after_run": "alpha-1", **span, **looks}
+    second.set_by = -50 * SECOND
     second.event(began, StreamEventKind.CLOCK_STEP, "clock_step", **step)
     second.event(began, StreamEventKind.RUN_RECOVERED, "streamer_died", run_id="alpha-1")
     _ladders(second, began, began + 300 * SECOND)
@@ -347,6 +350,60 @@ def test_an_assignment_holds_when_the_clock_is_set_back_behind_it(
     gaps = find_gaps([assigned], evidence(spells, [step]), market)
     shut = 33 if market == [Span(33, 300)] else 0
     assert [(gap.begin, gap.end) for gap in gaps] == [(max(b, shut), e) for b, e in wanted]
+
+
+def test_times_that_a_clock_never_showed_are_not_missed() -> None:
+    """Found by the chaos test: set ahead by 40 in a new run, before its ladder was followed."""
+    spells = [spell(0, 100, "r", 1, (0, 9)), spell(155, 200, "s", 1, (5, 9))]
+    gaps = [(100, 110, Cause.STREAMER_DIED), (150, 155, Cause.STREAMER_DIED)]
+    leap = Leap("s", 2, Span(110, 150))
+    assert found(spells, [], leaps=[leap]) == gaps
+    whole = [(100, 155, Cause.STREAMER_DIED)]
+    assert found(spells, [], leaps=[Leap("of_beta", 2, Span(110, 150))]) == whole
+    # In a later pass of the clock the run skipped them, in the first one they are missed.
+    later = StepBack("s", 1, until=190, since=90)
+    assert (100, 190, Cause.STREAMER_DIED) in found(spells, [later], leaps=[leap])
+
+
+def _steps_of(*told: dict[str, Any], runs: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+    events = [
+        {"kind": StreamEventKind.CLOCK_STEP, "run_id": "s", "after_seq": 0, "at": 0}
+        | {"detail": json.dumps(detail)}
+        for detail in told
+    ]
+    by_run = {row["run_id"]: row for row in runs}
+    return list(_told(events, by_run)), read_leaps(runs, events)
+
+
+@pytest.mark.parametrize(
+    ("step", "last_offset", "back", "skipped"),
+    [
+        # Seconds: set back by 20, and 5 passed between the looks; the frames agree, or are unknown.
+        (-20, 20, [(65, 45)], []),
+        (-20, None, [(65, 45)], []),
+        # The run before has told of it: its last frames show the clock of the new run.
+        (-20, 0, [], []),
+        # And it was set back by 30 after that.
+        (-20, 30, [(75, 45)], []),
+        (20, -20, [], [(65, 80)]),
+        (20, 0, [], []),
+    ],
+)
+def test_a_step_between_runs_is_that_of_their_frames(
+    step: int, last_offset: int | None, back: list[tuple[int, int]], skipped: list[tuple[int, int]]
+) -> None:
+    """Found by the chaos test: of the run before, a part of the spool was cut off."""
+    before, after = (60, 45) if step < 0 else (60, 85)
+    at = {"before": _iso(before * SECOND), "after": _iso(after * SECOND)}
+    span = {"begin": at["before"], "end": at["after"]}
+    told = {"step_ms": step * 1000, "after_run": "r", **at, **span}
+    own = {"run_id": "s", "first_seq": 0, "first_offset": 0}
+    runs = [own]
+    if last_offset is not None:
+        runs.append({"run_id": "r", "last_offset": last_offset * SECOND})
+    steps, leaps = _steps_of(told, runs=runs)
+    assert [(s.until // SECOND, s.since // SECOND) for s in steps] == back
+    assert [(x.skipped.begin // SECOND, x.skipped.end // SECOND) for x in leaps] == skipped
 
 
 def test_a_step_was_when_the_streamer_saw_it(warehouse: ClickHouse, tmp_path: Path) -> None:

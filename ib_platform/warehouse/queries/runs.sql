@@ -11,6 +11,9 @@ SELECT
     toUnixTimestamp64Nano(argMax(received_at, seq)) AS last_at,
     min(seq) AS first_seq,
     max(seq) AS last_seq,
+    -- How far the wall clock was ahead of the monotonic one.
+    argMin(toUnixTimestamp64Nano(received_at) - toInt64(monotonic_ns), seq) AS first_offset,
+    argMax(toUnixTimestamp64Nano(received_at) - toInt64(monotonic_ns), seq) AS last_offset,
     max(toUnixTimestamp64Nano(received_at) - toInt64(monotonic_ns)) AS highest_offset,
     min(toUnixTimestamp64Nano(received_at) - toInt64(monotonic_ns)) AS lowest_offset,
     countIf(trade_date = {trade_date:Date}) AS rows,

@@ -101,8 +101,9 @@ class Steps:
     def _find_untold(self) -> Iterator[tuple[Stored, Stored]]:
         for before, after in pairwise(self._rows):
             step = after.offset - before.offset
-            told = sum(s.told.by for s in self.true if _meet(s, before, after))
-            if abs(step) > STEP and abs(step - told) > STEP:
+            told = [s.told.by for s in self.true if _meet(s, before, after)]
+            # What is left of a damaged spool may make the next run tell of a step once more.
+            if abs(step) > STEP and all(abs(step - by) > STEP for by in [sum(told), *told]):
                 yield before, after
 
     def _true(self, told: ToldStep) -> TrueStep | None:
@@ -129,7 +130,10 @@ class Steps:
         """How far the rows on both sides are from showing this very step; None: they do not. Where
         the clock was stepped more than once between two rows, one side has to fit."""
         until = since + told.passed
-        if bisect_right(self._at, since + _LOOKED) < bisect_left(self._at, until - _EXACT):
+        between = self._rows[
+            bisect_right(self._at, since + _LOOKED) : bisect_left(self._at, until - _EXACT)
+        ]
+        if any(row.run_id != self._damaged_before(told.event) for row in between):
             # Whoever stored a frame in between had looked.
             return None
         left = bisect_right(self._at, since + _EXACT) - 1
@@ -146,6 +150,17 @@ class Steps:
         steps = [at for at in self._done if begin - _NOTED <= at <= end + _NOTED]
         is_enough = bool(fitting) and (len(steps) > 1 or len(fitting) == len(misfits))
         return sum(min(misfit, STEP) for misfit in misfits) if is_enough else None
+
+    def _damaged_before(self, event: Event) -> str | None:
+        """The run before, if its spool was damaged: its last frames were loaded before that, and
+        the event only knows what was left."""
+        before = event.detail.get("after_run")
+        torn = {
+            other.detail.get("run_id")
+            for other in self._evidence.events
+            if other.kind == StreamEventKind.SPOOL_TORN
+        }
+        return before if before in torn else None
 
     def _was_cut_off(self, before: Stored, after: Stored) -> bool:
         """Whether the record tells that the spool was damaged just there, and the chaos did it:

@@ -218,6 +218,24 @@ def test_verify_may_explain_no_more_than_was_cut_off() -> None:
     assert judge(replace(damaged, cut=cut)).violations == []
 
 
+def test_a_damaged_spool_may_make_the_next_run_tell_of_a_step_once_more() -> None:
+    """The first run told of it, and a later part of its spool was cut off: the second run only
+    knows what it was left."""
+    honest, by = honest_evidence(), 20 * SECOND
+    rows = [
+        row_of(f, FIRST, seq, off=by if seq >= 60 else 0)
+        for seq, f in enumerate(first_websocket()[:FRAMES])
+    ] + [row_of(f, SECOND_RUN, seq, off=by) for seq, f in enumerate(second_websocket())]
+    born = rows[FRAMES].received - EVERY
+    own = step_event(FIRST, rows[59].received, rows[60].received, by)
+    again = step_event(SECOND_RUN, rows[59].received, born, by, after_run=FIRST)
+    world = also(replace(honest, stored=rows, events=[own, again]), Kind.CLOCK_STEP, 6 * SECOND)
+    assert says(world, "and nobody set it so")
+    torn = Event(SECOND_RUN, "spool_torn", "spool_damaged", born, {"run_id": FIRST})
+    assert not says(replace(world, events=[torn, *world.events]), "of the clock by")
+    assert not says(replace(world, events=[torn, *world.events]), "the clock was stepped")
+
+
 @pytest.mark.parametrize("near", [0.4, -0.4, 0.1, -0.1])
 def test_a_step_was_at_the_offset_that_fits_best(near: float) -> None:
     """Ahead by 20 s, then back to almost the old time: both offsets fit what each event says."""
