@@ -151,8 +151,13 @@ class RunProcess:
 
 
 def stop_merges(settings: ClickHouse) -> None:
-    """Merges of the replacing tables would hide rows that arrived twice."""
+    """Merges of the replacing tables would hide rows that arrived twice. Without them there are
+    many parts, for which ClickHouse would make each insert wait."""
     client = connect(settings, role="tests")
     for table in TABLES:
+        client.command(
+            f"ALTER TABLE {settings.database}.{table} MODIFY SETTING "
+            "parts_to_delay_insert = 1000000, parts_to_throw_insert = 1000000"
+        )
         client.command(f"SYSTEM STOP MERGES {settings.database}.{table}")
     client.close()
