@@ -83,7 +83,7 @@ def test_a_killed_run_counts_what_its_successor_found_in_the_spool(
     assert contract["complete_1m_bars"] == 1
     assert ("streamer_died", 10.0) in [tuple(gap) for gap in contract["gaps"]]
     line = contract_line("CL.NYMEX.front", contract)
-    assert "190 ladder frames, 190 two-sided states, 0 crossed; bars: 1s 190, 1m 4" in line
+    assert "190 ladder frames, 190 two-sided states, 0 crossed; bars: 1s 190, 5s 39, 1m 4" in line
     assert "streamer_died 10.0 s" in line
 
     never = summary["contracts"]["ES.CME.front"]

@@ -19,7 +19,7 @@ from ib_platform.ibkr.capture_file import read_capture_file
 from ib_platform.ibkr.capture_format import Frame
 from ib_platform.paths import PodPaths
 from ib_platform.simulator import shapes
-from ib_platform.simulator.connection import Connection
+from ib_platform.simulator.wire import Wire
 from ib_platform_tests.recorder.gateways import (
     ACCOUNT,
     NAMES,
@@ -98,13 +98,13 @@ def by_hand(payload: bytes) -> bytes:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Everything that the simulator writes to its websockets, as it writes it."""
     frames: list[bytes] = []
-    send = Connection.send
+    send = Wire.send
 
-    async def spied(self: Connection, payload: bytes, *, as_text: bool = False) -> None:
+    async def spied(self: Wire, payload: bytes, *, as_text: bool = False) -> None:
         await send(self, payload, as_text=as_text)
         frames.append(payload)
 
-    monkeypatch.setattr(Connection, "send", spied)
+    monkeypatch.setattr(Wire, "send", spied)
     return frames
 
 

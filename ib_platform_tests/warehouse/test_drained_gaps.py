@@ -155,7 +155,7 @@ def test_a_streamer_that_starts_after_the_drain_ends_the_gap(
     assert second[2] == "streamer_died"
 
 
-@pytest.mark.parametrize("days", [2, 40])
+@pytest.mark.parametrize("days", [2, pytest.param(40, marks=pytest.mark.long)])
 def test_what_is_told_late_makes_the_dates_due(
     client: Any, config: PlatformConfig, tmp_path: Path, days: int
 ) -> None:
