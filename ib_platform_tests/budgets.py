@@ -28,11 +28,11 @@ BUDGETS = {
     "orchestration": 270,
     "recorder": 130,
     "rehearsal": 130,
-    "research": 90,
+    "research": 200,
     "simulator": 370,
     "streamer": 1150,
     "verify": 150,
-    "warehouse": 830,
+    "warehouse": 1400,
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ib_platform.config import ClickHouse, PlatformConfig
@@ -101,7 +101,8 @@ def test_every_bar_of_the_capture(client: Any, config: PlatformConfig) -> None:
     assert sum(counts.values()) > 700
 
 
-@RANDOM
+# Two builds and two twins for each.
+@settings(RANDOM, max_examples=8)
 @given(first=STEPS, second=STEPS, offset=st.integers(-20, 5))
 def test_random_streams(
     client: Any, config: PlatformConfig, first: Any, second: Any, offset: int
