@@ -44,9 +44,15 @@ def _hole(row: dict[str, Any]) -> list[Loss]:
     if end < begin + elapsed or end - begin - elapsed > STEP_NS:
         spans = [Span(begin, begin + elapsed), Span(end - elapsed, end)]
     # A step of the clock before frame 0 is one before the run.
-    between = max(0, row["previous_seq"]), row["seq"]
-    cause = Cause.SPOOL_DAMAGED
-    return [Loss(row["run_id"], span.begin, span.end, cause, between) for span in spans]
+    before, after = max(0, row["previous_seq"]), row["seq"]
+    places = [(before, after)] * len(spans)
+    if end < begin + elapsed:
+        # By the clock before it lies in that clock's pass. When the other pass began, nobody knows.
+        places = [(before, before), (before, after)]
+    return [
+        Loss(row["run_id"], span.begin, span.end, Cause.SPOOL_DAMAGED, between)
+        for span, between in zip(spans, places, strict=True)
+    ]
 
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:
