@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +59,32 @@ class Build:
     trade_date: date
     stages: Mapping[str, str]
     parameters: Mapping[str, Any]
+    mark: str
+    """End of the names of all tables of this build."""
+    work_tables: list[str] = field(default_factory=list)
 
     def insert_query(self, table: str, sql: str, **extra: Any) -> None:
         """Fill the stage of ``table`` from the query ``sql``, which answers every column of the
         table, matched by name. May be called several times for one table."""
-        bound = {**self.parameters, **extra}
-        stage = self.stages[table]
-        # The stage's columns: to ask for the query's own would analyse the query twice.
-        described = self.client.query(f"DESCRIBE TABLE {stage}").result_rows
+        self._fill(self.stages[table], sql, extra)
+
+    def work_table(self, name: str, states: str = "states", **extra: Any) -> str:
+        """Keep the answer of ``queries/NAME.sql`` in a table as ``queries/NAME_table.sql`` has it,
+        dropped at the end of the build; returns the table's name. ``states`` as in ``rows``."""
+        table = f"{name}{_MARK}{self.mark}"
+        self.work_tables.append(table)
+        self.client.command(query(f"{name}_table"), {"work_table": table})
+        self._fill(table, query(name, states=states), extra)
+        return table
+
+    def _fill(self, table: str, sql: str, extra: Mapping[str, Any]) -> None:
+        # The table's columns: to ask for the query's own would analyse the query twice.
+        described = self.client.query(f"DESCRIBE TABLE {table}").result_rows
         columns = ", ".join(f"`{row[0]}`" for row in described)
-        self.client.command(f"INSERT INTO {stage} ({columns}) SELECT {columns} FROM ({sql})", bound)
+        self.client.command(
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM ({sql})",
+            {**self.parameters, **extra},
+        )
 
     def insert_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Fill the stage of ``table``; instants are ints in the column's own unit."""
@@ -139,12 +155,13 @@ def staged(
     drop_leftovers(client)
     mark = secrets.token_hex(6)
     stages = {table: f"{table}{_MARK}{mark}" for table in tables}
+    build = Build(client, trade_date, stages, parameters, mark)
     try:
         for table, stage in stages.items():
             client.command(f"CREATE TABLE {stage} AS {table}")
-        yield Build(client, trade_date, stages, parameters)
+        yield build
     finally:
-        for stage in stages.values():
+        for stage in (*stages.values(), *build.work_tables):
             client.command(f"DROP TABLE IF EXISTS {stage} SYNC")
 
 

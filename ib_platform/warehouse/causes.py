@@ -46,24 +46,13 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
     of frames that came none the less, each with the cause that held the longest. It begins with
     what ended the stream, and each word of the streamer may change that."""
     before = [spell for spell in evidence.spells if spell.end <= hole.begin]
-    changes = _changes(hole, evidence, never_came=not before)
-    first = _cause_at_start(hole, evidence)
-    own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
-    # Before the first run of all nobody was there, whose lack of words would be a finding.
-    nothing_known = Cause.UNKNOWN
-    if not before and not any(run.first_at <= hole.begin for run in own):
-        nothing_known = Cause.NOT_ASSIGNED
-    if before:
-        last = max(before, key=lambda spell: (spell.end, spell.begin, spell.run_id, spell.epoch))
-        first = cause_of_end(last, evidence)
+    last = max(before, key=lambda s: (s.end, s.begin, s.run_id, s.epoch), default=None)
+    changes = _changes(hole, evidence, never_came=last is None)
     lost, ends = _own_losses(evidence), _run_ends(evidence)
-    heard_until = hole.begin
-    if before and last.ended_by == "disconnected":
-        # A ladder ends with its last stored frame; others came until the connection ended.
-        known = min([at for at, _ in [*changes, *ends] if at >= hole.begin], default=hole.begin)
-        heard_until = min(known, hole.begin + evidence.silent_after)
-    taking = (c for span, c in lost if span.begin <= heard_until and hole.begin < span.end)
-    first = next(taking, first)
+    first = _first_cause(hole, evidence, last, lost, [at for at, _ in [*changes, *ends]])
+    nothing_known = Cause.UNKNOWN
+    if last is None and not _anybody_there(hole, evidence):
+        nothing_known = Cause.NOT_ASSIGNED
     gaps: list[Gap] = []
     turns = sorted(
         [
@@ -85,6 +74,32 @@ def explained(hole: Span, evidence: Evidence) -> list[Gap]:
         elif begin < end:
             gaps.append(Gap(begin, end, held))
     return gaps
+
+
+def _anybody_there(hole: Span, evidence: Evidence) -> bool:
+    """Before the first run of all nobody was there, whose lack of words would be a finding."""
+    own = [run for run in evidence.runs if run.paper_user == evidence.paper_user]
+    return any(run.first_at <= hole.begin for run in own)
+
+
+def _first_cause(
+    hole: Span,
+    evidence: Evidence,
+    last: Spell | None,
+    lost: Sequence[tuple[Span, Cause]],
+    learnt: Sequence[int],
+) -> Cause:
+    """What ended the stream: the loss that had begun, or how the spell before, ``last``, ended.
+    ``learnt``: when there was something to learn."""
+    heard_until = hole.begin
+    if last is not None and last.ended_by == "disconnected":
+        # A ladder ends with its last stored frame; others came until the connection ended.
+        known = min([at for at in learnt if at >= hole.begin], default=hole.begin)
+        heard_until = min(known, hole.begin + evidence.silent_after)
+    taking = [c for span, c in lost if span.begin <= heard_until and hole.begin < span.end]
+    if taking:
+        return taking[0]
+    return _cause_at_start(hole, evidence) if last is None else cause_of_end(last, evidence)
 
 
 def cause_of_end(last: Spell, evidence: Evidence) -> Cause:
@@ -164,7 +179,7 @@ def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
     if not earlier:
         in_vain = any(run.first_at <= (hole.begin + hole.end) // 2 for run in own)
         return Cause.UNKNOWN if in_vain else Cause.NOT_ASSIGNED
-    newest = max(earlier, key=lambda run: run.place)
+    *before, newest = sorted(earlier, key=lambda run: run.place)
     if newest.last_at <= hole.begin:
         return _cause_after_run(newest, evidence)
     conids = evidence.conids()
@@ -173,10 +188,14 @@ def _cause_at_start(hole: Span, evidence: Evidence) -> Cause:
         for event in evidence.causes
         if (cause := known_cause(event.cause, Cause.UNKNOWN)) in _OF_SESSIONS | _OF_LADDERS
         and event.paper_user == evidence.paper_user
-        and event.at < hole.begin
+        and newest.first_at <= event.at < hole.begin
         and (event.conid is None or event.conid in conids)
     ]
-    return max(known, key=lambda one: one[0])[1] if known else Cause.UNKNOWN
+    if known:
+        return max(known, key=lambda one: one[0])[1]
+    # What ended the run before lasts until this one has the ladder.
+    young = hole.begin - newest.first_at <= evidence.silent_after
+    return _cause_after_run(before[-1], evidence) if before and young else Cause.UNKNOWN
 
 
 def _cause_after_run(run: Run, evidence: Evidence) -> Cause:

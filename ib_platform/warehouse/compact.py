@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _LOOK_AHEAD = timedelta(days=5)
 _OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report")
 _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
-_BAR_SUMS = ((1, "seconds"), (5, "seconds"), (60, "longer"))
-"""Seconds of a part of the states, and the query that adds parts up to bars."""
+_BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ def _fill_bars(build: Build, known_until: int) -> None:
         "suspects": build.stages["suspect_windows"],
         "known_until": _nanoseconds(known_until),
     }
-    for part, sums in _BAR_SUMS:
-        sql = query("bars", states=states, seconds=sums)
-        build.insert_query("bars", sql, part=part, **bound)
+    bar_states = build.work_table("bar_states", states, **bound)
+    sums = build.work_table("bar_sums", bar_states=bar_states, sizes=list(_BAR_SIZES))
+    build.insert_query("bars", query("bars"), bar_sums=sums, **bound)
 
 
 def _states(build: Build) -> tuple[str, dict[str, Any]]:

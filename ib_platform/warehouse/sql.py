@@ -35,13 +35,10 @@ BUILD_QUERIES = (
     "measures",
     "spans",
     "coverage",
-    "parts",
-    "minutes",
-    "seconds",
-    "longer",
+    "bar_states",
+    "bar_sums",
+    "returns",
     "bars",
-    "numbered_spells",
-    "holes",
     "steps",
 )
 """Queries that decide what derived rows say; all others may change freely."""

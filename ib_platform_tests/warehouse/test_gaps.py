@@ -217,6 +217,24 @@ def test_a_hole_at_the_border_of_a_date_goes_on_with_its_cause(
     assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [(0, 90, cause)]
 
 
+@pytest.mark.parametrize(
+    ("runs", "cause"),
+    [
+        # The ladder has not come yet since the streamer died: words of the dead run are over.
+        ([Run("alpha", "old", -100, -20), Run("alpha", "r", -5, 200, number=1)], "streamer_died"),
+        ([Run("alpha", "old", -100, -80), Run("alpha", "r", -30, 200, number=1)], "unknown"),
+        ([Run("alpha", "r", -5, 200)], "unknown"),
+        ([Run("alpha", "r", -50, 200)], "silent_ladder"),
+    ],
+)
+def test_a_run_that_began_just_before_a_date_goes_on_with_what_ended_the_one_before(
+    runs: list[Run], cause: str
+) -> None:
+    told = evidence([spell(10, 200)], runs, causes=[NamedCause(-40, "alpha", 1, "silent_ladder")])
+    gaps = find_gaps([Span(0, 200)], replace(told, silent_after=20))
+    assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [(0, 10, cause)]
+
+
 def test_lost_frames_are_a_gap_of_their_own_cause() -> None:
     losses = [Loss("r", 10, 15, "disk_full"), Loss("r", 20, 25, "spool_damaged")]
     gaps = find_gaps([Span(0, 40)], evidence([spell(0, 30)], losses=losses))

@@ -1,21 +1,19 @@
 -- Bars of a trade date: what table `bars` holds.
 --
 -- Grain:   one row per (conid, bar_size, bar_start) in which at least one book state exists.
--- Inputs:  seconds.sql or, in its place, longer.sql: their sums, hence ladder_frames; the spells,
---          gaps and suspect windows of the same build.
--- Order:   that of the sums.
+-- Inputs:  the sums of bar_sums.sql, staged, hence ladder_frames; the spells, gaps and suspect windows
+--          of the same build.
 -- How:     sums become the columns of the table, spans become flags.
 -- Repeat:  the same inputs give the same rows, `built_at` aside.
--- Params:  trade_date Date, read_from Date, own_rows Bool, date_begin and date_end DateTime64(9),
---          known_until DateTime64(9), part UInt32 (1 or 5, or 60 with longer.sql), spells, gaps and
---          suspects Identifier, inputs_version String, built_at DateTime64(3).
+-- Params:  trade_date Date, date_begin DateTime64(9), known_until DateTime64(9), bar_sums, spells, gaps
+--          and suspects Identifier, inputs_version String, built_at DateTime64(3).
 WITH
     toUnixTimestamp64Nano({known_until:DateTime64(9, 'UTC')}) AS known_ns,
     1000000000 AS second,
     -- Prices travel as integers of a billionth, mids as twice the mid.
     billionths -> reinterpret(billionths, 'Decimal(18, 9)') AS price,
     (time, instant, reached, covering) -> reached + covering * (time - instant) AS covered_at,
-    -- By the order of measures.sql.
+    -- By the order of bar_sums.sql.
     index -> if(times[index] > 0, toFloat64(weights[index]) / times[index], NULL) AS by_time,
     coverage AS (/* include coverage.sql */),
     gap_spans AS
@@ -69,14 +67,14 @@ SELECT
     sums.conid AS conid,
     CAST(
         transform(
-            size,
+            sums.size,
             [1, 5, 60, 300, 900, 3600, 86400],
             ['1s', '5s', '1m', '5m', '15m', '1h', '1d'],
             ''
         )
         AS Enum8('1s' = 1, '1m' = 2, '5m' = 3, '1h' = 4, '1d' = 5, '5s' = 6, '15m' = 7)
     ) AS bar_size,
-    toDateTime(intDiv(bar_begin, second), 'UTC') AS bar_start,
+    toDateTime(intDiv(sums.bar_begin, second), 'UTC') AS bar_start,
     toDateTime(intDiv(sums.bar_end, second), 'UTC') AS bar_end,
     sums.frames AS frames,
     sums.states AS states,
@@ -137,28 +135,30 @@ SELECT
     if(last_steps > 0, trades, NULL) AS last_trade_changes,
     (
         covered_at(sums.bar_end, ends.instant, ends.reached, ends.covering)
-        - covered_at(bar_begin, begins.instant, begins.reached, begins.covering)
+        - covered_at(sums.bar_begin, begins.instant, begins.reached, begins.covering)
     ) / 1e9 AS covered_seconds,
     warm_up_states / frames AS warm_up_share,
     sums.suspect_states AS suspect_states,
     suspect_states / frames AS suspect_share,
-    if(size >= 3600 AND returns > 0, toFloat64(squared_returns) / 1e18, NULL) AS realised_variance,
-    if(size >= 3600, returns, NULL) AS realised_variance_returns,
+    if(sums.size >= 3600 AND returns > 0, toFloat64(squared_returns) / 1e18, NULL) AS realised_variance,
+    if(sums.size >= 3600, returns, NULL) AS realised_variance_returns,
     closed AND NOT cut AND NOT gap AND NOT suspect
-        AND islands.span_end >= sums.bar_end AND islands.span_begin <= bar_begin
+        AND islands.span_end >= sums.bar_end AND islands.span_begin <= sums.bar_begin
         AND islands.span_end > 0 AS complete,
     sums.bar_end <= known_ns AS closed,
     warm_up_states > 0 AS warm_up,
     states < frames AS one_sided,
-    any_suspect_state OR suspect_spans.span_end > bar_begin AS suspect,
-    gap_spans.span_end > bar_begin AS gap,
+    any_suspect_state OR suspect_spans.span_end > sums.bar_begin AS suspect,
+    gap_spans.span_end > sums.bar_begin AS gap,
     {inputs_version:String} AS inputs_version,
     {built_at:DateTime64(3, 'UTC')} AS built_at
 FROM
 (
     SELECT *, size < 86400 AND (bar_end - bar_begin) < size * second AS cut
-    FROM (/* include seconds.sql */)
+    FROM {bar_sums:Identifier}
 ) AS sums
+LEFT JOIN (/* include returns.sql */) AS hours
+    ON sums.conid = hours.conid AND sums.size = hours.size AND sums.bar_begin = hours.bar_begin
 ASOF LEFT JOIN gap_spans
     ON sums.conid = gap_spans.conid AND sums.bar_end > gap_spans.span_begin
 ASOF LEFT JOIN suspect_spans

@@ -2,24 +2,16 @@
 --
 -- Grain:   one row per row of states.sql.
 -- Inputs:  states.sql, hence ladder_frames.
--- How:     `measures` and `known` are arrays of the same length. A measure that is not known is 0 and
---          `known` says 0, so that sums over both give an average over what is known. Prices are
---          integers of a billionth, ratios too; a ratio is rounded towards zero. No touch has the
---          price 0 and the size 0. In order:
---            1        spread
---            2        spread in ticks
---            3        spread in billionths of a basis point of the mid, if both prices are positive
---            4 to 6   bid depth over 1, 5 and 10 prices from the best bid down, empty ones included
---            7 to 9   ask depth over 1, 5 and 10 prices from the best ask up
---            10 to 12 imbalance over 1, 5 and 10 prices a side
---            13       whether the state is crossed
---          `last_price` and `last_size` are the last trade that the window has shown so far.
---          Depth over more than the touch is known once the window is complete, and as far as the
---          window reaches.
+-- How:     a measure that is not known is 0 and its `..._known` says 0, so that sums over both give an
+--          average over what is known. Prices are integers of a billionth, ratios too; a ratio is
+--          rounded towards zero. No touch has the price 0 and the size 0. Depth over n prices counts
+--          from the best bid down or the best ask up, empty prices included; over more than the touch
+--          it is known once the window is complete, and as far as the window reaches.
+--          `spread_bp` is in billionths of a basis point of the mid, known if both prices are
+--          positive. `last_price` and `last_size` are the last trade that the window has shown.
 -- Repeat:  a pure function of states.sql.
 -- Params:  those of states.sql.
 WITH
-    [1, 5, 10] AS prices_per_side,
     1000000000 AS billion,
     numbers AS
     (
@@ -48,57 +40,37 @@ SELECT
     shown_price IS NOT NULL AND shown_size IS NOT NULL AS last_known,
     reinterpret(assumeNotNull(shown_price), 'Int64') AS last_price,
     assumeNotNull(shown_size) AS last_size,
-    arrayMap(
-        count -> bid_row > 0 AND (count = 1 OR complete) AND bid_row + count <= 22, prices_per_side
-    ) AS bids_known,
-    arrayMap(
-        count -> ask_row > 0 AND (count = 1 OR complete) AND ask_row >= count, prices_per_side
-    ) AS asks_known,
-    arrayMap(
-        (count, is_known) -> if(
-            is_known,
-            arraySum(size -> toInt64(greatest(size, 0)), arraySlice(sizes, bid_row, count)),
-            0
-        ),
-        prices_per_side, bids_known
-    ) AS bids,
-    arrayMap(
-        (count, is_known) -> if(
-            is_known,
-            arraySum(
-                size -> toInt64(greatest(-size, 0)), arraySlice(sizes, ask_row - count + 1, count)
-            ),
-            0
-        ),
-        prices_per_side, asks_known
-    ) AS asks,
-    arrayMap((a, b) -> a AND b, bids_known, asks_known) AS both_known,
-    -- At the close of a bar; -1 is unknown.
-    if(bids_known[2], bids[2], -1) AS bid_depth_5,
-    if(bids_known[3], bids[3], -1) AS bid_depth_10,
-    if(asks_known[2], asks[2], -1) AS ask_depth_5,
-    if(asks_known[3], asks[3], -1) AS ask_depth_10,
     two_sided AND bid > 0 AND ask > 0 AS positive,
     if(two_sided, ask - bid, 0) AS spread,
-    arrayConcat(
-        [
-            spread,
-            intDiv(spread, tick),
-            if(
-                positive,
-                toInt64(intDiv(toInt128(spread) * 20000 * billion, if(positive, bid + ask, 1))),
-                0
-            )
-        ],
-        bids,
-        asks,
-        arrayMap(
-            (b, a, is_known) -> if(is_known, intDiv((b - a) * billion, greatest(b + a, 1)), 0),
-            bids, asks, both_known
-        ),
-        [toInt64(crossed)]
-    ) AS measures,
-    arrayConcat(
-        [two_sided, two_sided, positive], bids_known, asks_known, both_known, [two_sided]
-    ) AS known
+    intDiv(spread, tick) AS spread_ticks,
+    if(
+        positive,
+        toInt64(intDiv(toInt128(spread) * 20000 * billion, if(positive, bid + ask, 1))),
+        0
+    ) AS spread_bp,
+    bid_row > 0 AS bid_1_known,
+    bid_row > 0 AND complete AND bid_row + 5 <= 22 AS bid_5_known,
+    bid_row > 0 AND complete AND bid_row + 10 <= 22 AS bid_10_known,
+    ask_row > 0 AS ask_1_known,
+    ask_row >= 5 AND complete AS ask_5_known,
+    ask_row >= 10 AND complete AS ask_10_known,
+    toInt64(bid_size) AS bid_1,
+    toInt64(ask_size) AS ask_1,
+    if(bid_5_known, arraySum(size -> toInt64(greatest(size, 0)), arraySlice(sizes, bid_row, 5)), 0)
+        AS bid_5,
+    if(bid_10_known, arraySum(size -> toInt64(greatest(size, 0)), arraySlice(sizes, bid_row, 10)), 0)
+        AS bid_10,
+    if(ask_5_known, arraySum(size -> toInt64(greatest(-size, 0)), arraySlice(sizes, ask_row - 4, 5)), 0)
+        AS ask_5,
+    if(ask_10_known, arraySum(size -> toInt64(greatest(-size, 0)), arraySlice(sizes, ask_row - 9, 10)), 0)
+        AS ask_10,
+    bid_1_known AND ask_1_known AS both_1_known,
+    bid_5_known AND ask_5_known AS both_5_known,
+    bid_10_known AND ask_10_known AS both_10_known,
+    if(both_1_known, intDiv((bid_1 - ask_1) * billion, greatest(bid_1 + ask_1, 1)), 0)
+        AS imbalance_1,
+    if(both_5_known, intDiv((bid_5 - ask_5) * billion, greatest(bid_5 + ask_5, 1)), 0)
+        AS imbalance_5,
+    if(both_10_known, intDiv((bid_10 - ask_10) * billion, greatest(bid_10 + ask_10, 1)), 0)
+        AS imbalance_10
 FROM numbers

@@ -14,9 +14,12 @@ from datetime import datetime
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform_tests.faults.chaos.clocks import shown_times
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Gap, Stored
+from ib_platform_tests.faults.chaos.schedule import Kind
 
 EDGE = SECOND
 """A gap ends with a ladder's first full frame; others may come before it."""
+_ASKED_AGAIN = 10 * SECOND + EDGE
+"""A ladder whose first frame is no answer is asked for again after ten seconds."""
 _SILENT = SECOND // 5
 """A ladder that nothing keeps from it sends more often than that."""
 
@@ -27,6 +30,7 @@ def overlong_gaps(evidence: Evidence, came_twice: Sequence[tuple[int, int]]) -> 
     passes = list(shown_times(evidence))
     ladders = _ladders(evidence)
     told = list(_told_losses(evidence))
+    blind = _blind_spans(evidence)
     for gap in evidence.gaps:
         rows = ladders[gap.conid]
         at = [row.received for row in rows]
@@ -38,6 +42,7 @@ def overlong_gaps(evidence: Evidence, came_twice: Sequence[tuple[int, int]]) -> 
             for row in inside
             if not _is_of_a_told_loss(gap, row, told)
             and not _is_of_another_pass(row, undisturbed, passes, came_twice)
+            and not any(begin <= row.monotonic <= end for begin, end in blind[gap.conid])
         ]
         # A single frame covers no time.
         if len(wrong) > 1:
@@ -54,6 +59,26 @@ def _ladders(evidence: Evidence) -> dict[int, list[Stored]]:
         if row.topic == "sbd" and row.conid is not None:
             ladders[row.conid].append(row)
     return ladders
+
+
+def _blind_spans(evidence: Evidence) -> dict[int, list[tuple[int, int]]]:
+    """By contract: spans (monotonic) in which its frames show no book, since the first one of the
+    websocket, which would have laid it, was malformed. Some of these do not even say whose."""
+    malformed = [fault for fault in evidence.faults if fault.kind is Kind.MALFORMED_FRAMES]
+    nobodys: dict[int, int] = {}
+    seen: set[tuple[int, int]] = set()
+    blind: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for frame in evidence.sent:
+        at, ladder = frame.monotonic_ns, (frame.websocket, frame.conid or 0)
+        is_malformed = any(fault.begin <= at <= fault.end for fault in malformed)
+        if is_malformed and frame.topic == "undecodable":
+            nobodys.setdefault(frame.websocket, at)
+        if frame.topic == "sbd" and frame.conid is not None and ladder not in seen:
+            seen.add(ladder)
+            begin = at if is_malformed else nobodys.get(frame.websocket)
+            if begin is not None:
+                blind[frame.conid].append((begin, begin + _ASKED_AGAIN))
+    return blind
 
 
 def _told_losses(evidence: Evidence) -> Iterator[tuple[str, str | None, int, int]]:

@@ -1,7 +1,8 @@
 """Did every frame that took no number get counted? PURE.
 
 Between two stored frames of a connection as many frames are missing as numbers are, but for those
-that the streamer refused for a full disk: it has to tell of these.
+that the streamer refused for a full disk: it has to tell of these. Where the spool was cut between
+the two, its word of them may be cut off as well.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def untold_refusals(evidence: Evidence, pairs: Sequence[Pair]) -> Iterator[str]:
             continue
         missing = after.sent.index - before.sent.index
         numbers = after.stored.seq - before.stored.seq
-        refused[run_id] += max(0, missing - numbers)
+        if (run_id, before.stored.seq + 1) not in evidence.cut:
+            refused[run_id] += max(0, missing - numbers)
         if numbers > missing:
             yield (
                 f"{numbers - missing} numbers before frame {after.stored.seq} of run {run_id} "

@@ -6,7 +6,9 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec import structs
 
+from ib_platform.simulator.sent_log import SentFrame
 from ib_platform_tests.faults.chaos.evidence import (
     SECOND,
     Event,
@@ -21,6 +23,7 @@ from ib_platform_tests.faults.chaos.honest import (
     FRAMES,
     KILLED,
     LOST,
+    STARTED,
     WALL,
     honest_evidence,
     step_event,
@@ -66,6 +69,38 @@ def test_a_gap_may_hold_what_was_stored_while_other_frames_were_refused() -> Non
     assert says(replace(world, events=[fewer, *world.events]), "its events tell of 19")
     other = replace(lost, cause="quarantined")
     assert says(replace(world, events=[other, *world.events]), "stored frames lie in a gap")
+
+
+def test_what_was_refused_may_be_untold_where_the_spool_was_cut() -> None:
+    """Ten frames were refused; the numbers around them, and what told of them, were cut off."""
+    world = without(range(40, 50), cause="disk_full")
+    gone = frozenset((FIRST, seq) for seq in range(38, 42))
+    rows = [row for row in world.stored if (row.run_id, row.seq) not in gone]
+    damaged = replace(world, stored=rows)
+    assert says(damaged, "gave no number to 10 frames")
+    assert not says(replace(damaged, cut=gone), "gave no number")
+    elsewhere = frozenset((FIRST, seq) for seq in range(60, 64))
+    assert says(replace(damaged, cut=elsewhere), "gave no number to 10 frames")
+
+
+def test_a_gap_lasts_until_a_ladder_is_asked_for_again_whose_first_frame_was_malformed() -> None:
+    honest = honest_evidence()
+    before, died, after = honest.gaps
+    longer = replace(died, end=WALL + STARTED + 9 * SECOND)
+    world = replace(honest, gaps=[before, longer, after])
+    assert says(world, "stored frames lie in a gap")
+    first = STARTED + EVERY
+    assert not says(also(world, Kind.MALFORMED_FRAMES, STARTED, first), "stored frames lie in")
+    # Too malformed to say whose it was: the frame before the first that names the ladder.
+    sent = [structs.replace(f, topic="undecodable") if _opens(f) else f for f in world.sent]
+    nobodys = also(replace(world, sent=sent), Kind.MALFORMED_FRAMES, STARTED, first - 1)
+    assert not says(nobodys, "stored frames lie in a gap")
+    later = also(world, Kind.MALFORMED_FRAMES, first + 1, first + SECOND)
+    assert says(later, "stored frames lie in a gap")
+
+
+def _opens(frame: SentFrame) -> bool:
+    return frame.websocket == 1 and frame.index == 0
 
 
 def _iso_of(at: int) -> str:

@@ -1,0 +1,57 @@
+-- The table in which a build keeps the answer of bar_states.sql: read several times, made once. With its
+-- columns written down, ClickHouse need not analyse that query a second time to find them.
+--
+-- Params:  work_table Identifier.
+CREATE TABLE {work_table:Identifier}
+(
+    conid UInt64,
+    own_date Bool,
+    at Int64,
+    has_next Bool,
+    next_at Int64,
+    until Int64,
+    carried_until Int64,
+    place UInt128,
+    bid Int64,
+    ask Int64,
+    bid_size Int32,
+    ask_size Int32,
+    two_sided Bool,
+    crossed Bool,
+    locked Bool,
+    complete Bool,
+    suspect Bool,
+    is_empty Bool,
+    positive Bool,
+    spread Int64,
+    spread_ticks Int64,
+    spread_bp Int64,
+    bid_1 Int64,
+    bid_5 Int64,
+    bid_10 Int64,
+    ask_1 Int64,
+    ask_5 Int64,
+    ask_10 Int64,
+    imbalance_1 Int64,
+    imbalance_5 Int64,
+    imbalance_10 Int64,
+    bid_1_known Bool,
+    bid_5_known Bool,
+    bid_10_known Bool,
+    ask_1_known Bool,
+    ask_5_known Bool,
+    ask_10_known Bool,
+    both_1_known Bool,
+    both_5_known Bool,
+    both_10_known Bool,
+    last_price Int64,
+    compared Bool,
+    doubted Bool,
+    sound Bool,
+    flows Bool,
+    order_flow Int64,
+    last_compared Bool,
+    traded Bool
+)
+ENGINE = MergeTree
+ORDER BY tuple()
