@@ -25,12 +25,12 @@ from ib_platform.ibkr.socket import GatewaySocket, SendError
 from ib_platform.states import Cause, PodState
 from ib_platform.streamer.assignment import AssignmentWatcher
 from ib_platform.streamer.capability_keeper import CapabilityKeeper
+from ib_platform.streamer.goodbye import cancelled, say_goodbye
 from ib_platform.streamer.health import StreamerState
 from ib_platform.streamer.intake import Intake
 from ib_platform.streamer.requests import Request, carry_out
 from ib_platform.streamer.resolution import ContractDesk
 from ib_platform.streamer.session_poll import (
-    PROBE_TIMEOUT,
     SessionStatusOfLink,
     cause_of_end,
     poll_session,
@@ -85,6 +85,7 @@ class Link:
         self._unrecorded = False
         self._was_judged_usable = False
         self._judge_at: float | None = None
+        self._answered = asyncio.Event()
 
     @property
     def was_usable(self) -> bool:
@@ -97,27 +98,30 @@ class Link:
         Raises:
             LiveAccountError: the gateway's welcome shows a login that is not ours, or not paper.
         """
+        receiving = asyncio.create_task(self._receive())
         jobs: list[Coroutine[Any, Any, object]] = [
-            self._receive(),
             self._look_after(),
             self._notice_a_dead_connection(),
             poll_session(self._client, self._state, self._session, self._status_is),
             stopping.wait(),
         ]
-        tasks = [asyncio.create_task(job) for job in jobs]
+        tasks = [receiving, *(asyncio.create_task(job) for job in jobs)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.is_set() and not any(task.exception() for task in done):
+                await cancelled(tasks[1:])
+                requests = carry_out(
+                    self._subscriptions.farewell(), self._record, self._socket.send
+                )
+                await say_goodbye(requests, self._socket, receiving, self._answered)
         finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await cancelled(tasks)
             if self._state.session.state is PodState.AUTHENTICATED:
                 self._judge_what_waits()
         for task in done:
             if (error := task.exception()) is not None:
                 raise error
         if stopping.is_set():
-            await self._say_goodbye()
             return None
         end = next(result for result in results if isinstance(result, str | LinkEnd))
         if isinstance(end, LinkEnd):
@@ -128,6 +132,8 @@ class Link:
         while (payload := await self._socket.receive()) is not None:
             topic, at = self._intake.take(payload)
             self._heard_at = self._clocks.seconds()
+            if topic == KEEP_ALIVE:
+                self._answered.set()
             if topic in _CONTROL_TOPICS:
                 self._control(read_control(payload), at)
         return f"the gateway closed the websocket (code {self._socket.close_code})"
@@ -241,10 +247,3 @@ class Link:
         )
         if request.requests_ladder and request.contract is not None:
             self._state.tracker.ladder_requested(request.contract, self._clocks.seconds())
-
-    async def _say_goodbye(self) -> None:
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
-                await carry_out(self._subscriptions.farewell(), self._record, self._socket.send)
-        except (GatewayCallError, SpoolError, TimeoutError) as error:
-            logger.warning("not unsubscribed: %s", error)

@@ -20,7 +20,7 @@ AUTHENTICATED = {"authenticated": True, "connected": True, "competing": False}
 class TinyGateway:
     """``answers``: (status, body) by path, or a list of them, of which the last one stays;
     ``reactions``: called when a path was asked for; ``socket_messages``: what a websocket is sent
-    first.
+    first; ``socket_answers``: what one is sent when this text has come.
     ``requests`` and ``received`` record what came in; ``socket_cookie`` the websocket's cookie."""
 
     certificate: Path
@@ -29,6 +29,7 @@ class TinyGateway:
     answers: dict[str, Any] = field(default_factory=dict)
     reactions: dict[str, Callable[[], None]] = field(default_factory=dict)
     socket_messages: list[str | bytes] = field(default_factory=list)
+    socket_answers: dict[str, list[str]] = field(default_factory=dict)
     close_after_messages: bool = False
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -63,6 +64,8 @@ class TinyGateway:
         async for incoming in socket:
             if incoming.type is WSMsgType.TEXT:
                 self.received.append(incoming.data)
+                for answer in self.socket_answers.get(incoming.data, []):
+                    await socket.send_str(answer)
         return socket
 
 

@@ -22,6 +22,7 @@ from ib_platform.health import StreamerHealth
 from ib_platform.paths import PodPaths
 from ib_platform.states import Cause, PodState, StreamEventKind
 from ib_platform.streamer.ending import end_of_run
+from ib_platform.streamer.records import RecordKind
 from ib_platform_tests.ibkr.tiny_gateway import (
     AUTHENTICATED,
     TinyGateway,
@@ -36,6 +37,7 @@ from ib_platform_tests.streamer.app_bench import (
     config_for,
     event_kinds,
     events_of,
+    records_of,
 )
 from ib_platform_tests.support import wait_until
 
@@ -278,6 +280,7 @@ async def test_nothing_is_asked_for_before_sts(
     # A third of the deadline is the goodbye's: a slow machine needs more than the others leave it.
     # And the second connection, which gets no heartbeat either, must outlive the stop.
     quick = {"shutdown_deadline": 6, "heartbeat_timeout": 5}
+    goodbye = ["ubd+DU1000001", "umd+7+{}", "tic"]
     limits = config.limits.model_copy(update=quick)
     file = write_config(config.model_copy(update={"limits": limits}), tmp_path)
     with running("stream", file) as streamer:
@@ -288,7 +291,25 @@ async def test_nothing_is_asked_for_before_sts(
         await _until(lambda: "sbd+DU1000001+7" in gateway.received, "the ladder's request")
         assert await _stop(streamer) == 0
         # What the streamer has sent last may still lie in the socket.
-        await _until(lambda: gateway.received[-2:] == ["ubd+DU1000001", "umd+7+{}"], "the goodbye")
+        await _until(lambda: gateway.received[-3:] == goodbye, "the goodbye")
+
+
+async def test_what_was_sent_before_the_goodbye_is_received_still(
+    gateway: TinyGateway, config: PlatformConfig, tmp_path: Path
+) -> None:
+    patient = {"shutdown_deadline": 6, "heartbeat_timeout": 60}
+    limits = config.limits.model_copy(update=patient)
+    file = write_config(config.model_copy(update={"limits": limits}), tmp_path)
+    late = [json.dumps({"topic": "smd+7", "conid": 7, "31": str(price)}) for price in range(50)]
+    answer = '{"topic":"tic","alive":true}'
+    gateway.socket_answers = {"ubd+DU1000001": late, "tic": [answer]}
+    with running("stream", file) as streamer:
+        await _until(lambda: "sbd+DU1000001+7" in gateway.received, "the ladder's request")
+        assert await _stop(streamer) == 0
+    records = records_of(config)
+    payloads = [r.payload for r in records if r.kind is RecordKind.FRAME]
+    assert [payload.decode() for payload in payloads[-51:]] == [*late, answer]
+    assert events_of(config)[-1].kind is StreamEventKind.RUN_STOPPED
 
 
 async def test_a_half_open_connection_is_noticed_and_replaced(

@@ -18,7 +18,7 @@ from ib_platform_tests.faults.chaos.schedule import Kind
 
 STEP = SECOND // 2
 """Smaller ones need not be told."""
-_NOTED = 2 * SECOND
+_NOTED = 3 * SECOND
 """A fault may be noted this long before or after its effect."""
 _EXACT = SECOND // 100
 _LOOKED = SECOND // 2
