@@ -78,9 +78,9 @@ def find_gaps(
         known = [Span(gap.begin, gap.end) for gap in gaps]
         due = intersection(_due(assigned, previous, span), [span])
         own = {run.run_id for run in told.runs if run.paper_user == told.paper_user}
-        # Times that the clock never showed are not missed.
-        due = difference(due, [leap.skipped for leap in told.leaps if leap.run_id in own])
-        for gap in _gaps(due if market is None else intersection(due, market), told):
+        skipped = [leap.skipped for leap in told.leaps if leap.run_id in own]
+        expected = due if market is None else intersection(due, market)
+        for gap in _gaps(expected, skipped, told):
             rest = difference([Span(gap.begin, gap.end)], known)
             gaps += [Gap(begin, end, gap.cause) for begin, end in rest]
         previous = span
@@ -98,10 +98,17 @@ def _due(assigned: Sequence[Span], previous: Span | None, regime: Span) -> list[
     return union([*assigned, *earlier])
 
 
-def _gaps(expected: list[Span], evidence: Evidence) -> list[Gap]:
+def _gaps(expected: list[Span], skipped: list[Span], evidence: Evidence) -> list[Gap]:
+    """``skipped``: times that the clock never showed. Nobody misses them, and they end no hole."""
     followed = [Span(spell.begin, spell.end) for spell in evidence.spells]
     holes = difference(expected, followed)
-    gaps = [gap for hole in holes for gap in explained(hole, evidence)]
+    gaps = [
+        Gap(begin, end, gap.cause)
+        for hole in holes
+        for gap in explained(hole, evidence)
+        for begin, end in difference([Span(gap.begin, gap.end)], skipped)
+    ]
+    expected = difference(expected, skipped)
     gaps += _lost(intersection(expected, followed), evidence)
     for silence in _silent(expected, evidence):
         gaps.append(Gap(silence.begin, silence.end, cause_of_silence(silence, evidence)))

@@ -20,6 +20,7 @@ from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.evidence import (
     Evidence,
     Generation,
+    Leap,
     Loss,
     NamedCause,
     Run,
@@ -364,6 +365,18 @@ def test_times_that_a_clock_skipped_in_a_hole_are_no_silence() -> None:
     apart = [Loss("r", 10, 15, "disk_full", (4, 5)), Loss("r", 95, 100, "disk_full", (5, 6))]
     gaps = find_gaps([Span(0, 120)], evidence([spell(0, 120)], **{**more, "losses": apart}))
     assert (15, 95, Cause.SILENT_LADDER) in [(gap.begin, gap.end, gap.cause) for gap in gaps]
+
+
+def test_a_hole_in_which_the_clock_was_set_ahead_has_one_cause() -> None:
+    """Found by the chaos test: nobody was there yet, and a streamer's clock leapt while it began."""
+    told = evidence(
+        [spell(60, 100)], [Run("alpha", "r", 5, 100)], leaps=[Leap("r", 2, Span(20, 50))]
+    )
+    gaps = find_gaps([Span(0, 100)], told)
+    assert [(gap.begin, gap.end, gap.cause) for gap in gaps] == [
+        (0, 20, Cause.NOT_ASSIGNED),
+        (50, 60, Cause.NOT_ASSIGNED),
+    ]
 
 
 def test_what_one_pod_lost_another_may_have() -> None:
