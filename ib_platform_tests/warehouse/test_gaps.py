@@ -368,7 +368,7 @@ def test_times_that_a_clock_skipped_in_a_hole_are_no_silence() -> None:
 
 
 def test_a_hole_in_which_the_clock_was_set_ahead_has_one_cause() -> None:
-    """Found by the chaos test: nobody was there yet, and a streamer's clock leapt while it began."""
+    """Found by the chaos test: a streamer's clock leapt while it began."""
     told = evidence(
         [spell(60, 100)], [Run("alpha", "r", 5, 100)], leaps=[Leap("r", 2, Span(20, 50))]
     )
