@@ -71,7 +71,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.violations += overlong_gaps(evidence, steps.back())
     verdict.violations += late_violations(evidence, found.pairs)
     verdict.violations += steps.violations()
-    verdict.violations += wrong_windows(evidence, losses, steps)
+    verdict.violations += wrong_windows(evidence, losses, steps, found.pairs)
     verdict.violations += missing_ends(evidence)
     verdict.violations += balance(evidence, rows)
     verdict.violations += wrong_findings(evidence, rows)

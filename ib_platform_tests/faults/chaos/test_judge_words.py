@@ -173,6 +173,24 @@ def test_a_busy_machine_may_stand_still_by_itself() -> None:
     assert says(replace(honest, suspects=[window]), "says late_stamps")
 
 
+def test_what_was_malformed_may_be_read_late() -> None:
+    """Frames 20 to 29 were sent malformed; a busy streamer read them five seconds later."""
+    honest, frames = honest_evidence(), first_websocket()
+    late = [
+        row_of(f, FIRST, seq, delay=5 * SECOND if 20 <= seq < 30 else max(0, 80 - seq) * EVERY)
+        for seq, f in enumerate(frames[:FRAMES])
+        if seq >= 20
+    ]
+    rows = honest.stored[:20] + late + honest.stored[FRAMES:]
+    begin = frames[20].monotonic_ns
+    world = also(replace(honest, stored=rows), Kind.MALFORMED_FRAMES, begin, begin + SECOND)
+    window = Suspect(CONID, FIRST, late[0].received, late[0].received + 3 * SECOND, "undecodable")
+    assert not says(replace(world, suspects=[window]), "says undecodable")
+    nothing_read = replace(window, begin=WALL + FRAMES * EVERY, end=WALL + FOR_EVER)
+    assert says(replace(world, suspects=[nothing_read]), "says undecodable")
+    assert says(replace(honest, suspects=[window]), "says undecodable")
+
+
 def test_a_window_may_last_as_long_as_what_was_done() -> None:
     world = also(honest_evidence(), Kind.STREAMER_STOPPED, 5 * SECOND, 8 * SECOND)
     window = Suspect(CONID, FIRST, WALL + 4 * SECOND, WALL + 9 * SECOND, "late_stamps")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from ib_platform.states import Cause
+from ib_platform_tests.faults.chaos.alignment import Pair
 from ib_platform_tests.faults.chaos.clocks import Offsets
 from ib_platform_tests.faults.chaos.evidence import SECOND, Evidence, Suspect
 from ib_platform_tests.faults.chaos.losses import Losses
@@ -31,9 +32,11 @@ _MAKES: Mapping[str, tuple[Kind, ...]] = {
 Span = tuple[int, int]
 
 
-def wrong_windows(evidence: Evidence, losses: Losses, steps: Steps) -> Iterator[str]:
+def wrong_windows(
+    evidence: Evidence, losses: Losses, steps: Steps, pairs: Sequence[Pair]
+) -> Iterator[str]:
     """Windows that cover what nothing was done to."""
-    near = _Near(evidence, losses, steps)
+    near = _Near(evidence, losses, steps, pairs)
     stamps = _stamps(evidence)
     for window in evidence.suspects:
         beyond = near.beyond(window)
@@ -67,7 +70,9 @@ def _stood_still(window: Suspect, beyond: int, stamps: Sequence[int]) -> bool:
 class _Near:
     """Spans of wall time, by cause, in which stamps or contents may be wrong."""
 
-    def __init__(self, evidence: Evidence, losses: Losses, steps: Steps) -> None:
+    def __init__(
+        self, evidence: Evidence, losses: Losses, steps: Steps, pairs: Sequence[Pair]
+    ) -> None:
         self._offsets = Offsets(evidence)
         self._spans: dict[str, list[Span]] = {
             cause: [
@@ -82,6 +87,10 @@ class _Near:
         self._spans[Cause.SPOOL_DAMAGED] = holes
         # A ladder that lacks frames may seem to cross.
         self._spans[Cause.CROSSED_BOOK] += holes
+        # A streamer that stood still reads it later than it was sent.
+        read = list(_read_malformed(evidence, pairs))
+        self._spans[Cause.UNDECODABLE] += read
+        self._spans[Cause.CROSSED_BOOK] += read
         stepped = [(step.told.begin - _SLACK, step.told.end + _SLACK) for step in steps.true]
         self._spans[Cause.CLOCK_STEP] = stepped
         self._spans[Cause.LATE_STAMPS] += stepped
@@ -98,6 +107,15 @@ class _Near:
     def _wall(self, begin: int, end: int) -> Iterator[Span]:
         for offset in {*self._offsets.around(begin), *self._offsets.around(end)}:
             yield begin + offset - _SLACK, end + offset + _SLACK
+
+
+def _read_malformed(evidence: Evidence, pairs: Sequence[Pair]) -> Iterator[Span]:
+    """When, by its own clock, a streamer read what was sent malformed."""
+    malformed = [fault for fault in evidence.faults if fault.kind is Kind.MALFORMED_FRAMES]
+    for fault in malformed:
+        sent = [pair for pair in pairs if fault.begin <= pair.sent.monotonic_ns <= fault.end]
+        for pair in sent:
+            yield pair.stored.received - _SLACK, pair.stored.received + _SLACK
 
 
 def _length_beyond(begin: int, end: int, spans: Sequence[Span]) -> int:
