@@ -186,7 +186,8 @@ def test_what_was_malformed_may_be_read_late() -> None:
     world = also(replace(honest, stored=rows), Kind.MALFORMED_FRAMES, begin, begin + SECOND)
     window = Suspect(CONID, FIRST, late[0].received, late[0].received + 3 * SECOND, "undecodable")
     assert not says(replace(world, suspects=[window]), "says undecodable")
-    nothing_read = replace(window, begin=WALL + FRAMES * EVERY, end=WALL + FOR_EVER)
+    later = window.begin + 4 * SECOND
+    nothing_read = replace(window, begin=later, end=later + SECOND)
     assert says(replace(world, suspects=[nothing_read]), "says undecodable")
     assert says(replace(honest, suspects=[window]), "says undecodable")
 
