@@ -229,7 +229,8 @@ def _healthy_line(seen: PodObservation) -> str:
     if health is None:
         return "runs"
     lag = health.loader.lag_seconds
-    loaded = "all loaded" if lag is None else f"{lag:.1f} s behind"
+    rest = "all loaded" if health.loader.quarantined_batches == 0 else "all others loaded"
+    loaded = rest if lag is None else f"{lag:.1f} s behind"
     return (
         f"{health.state.value}, {len(health.contracts)} contracts, "
         f"{health.frames.received} frames received, {loaded}"

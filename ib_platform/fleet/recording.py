@@ -6,10 +6,12 @@ the spool until ClickHouse takes them.
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from ib_platform.health import LoaderHealth, SpoolHealth, StreamerHealth
 from ib_platform.states import ContractState, PodState, SpoolFill
 
-_LONGEST_ERROR = 200
+_LONGEST_ERROR = 300
 WELL = frozenset({ContractState.LIVE, ContractState.WARMING_UP, ContractState.MARKET_CLOSED})
 SESSION_UP = frozenset({PodState.AUTHENTICATED, PodState.STREAMING})
 """States in which ladders can come."""
@@ -66,7 +68,7 @@ def _refused(loader: LoaderHealth, paper_user: str) -> str | None:
     batches = "1 batch" if count == 1 else f"{count} batches"
     why = ""
     if loader.quarantined_since is not None and loader.quarantined_error:
-        error = loader.quarantined_error[:_LONGEST_ERROR]
+        error = shorten(loader.quarantined_error, _LONGEST_ERROR, placeholder=" ...")
         why = f" (since {loader.quarantined_since:%Y-%m-%d %H:%M:%S} UTC: {error})"
     return (
         f"ClickHouse has refused {batches} for the content{why}, set aside in the quarantine: see "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -132,7 +133,19 @@ def test_another_trouble_of_loading_is_news() -> None:
     assert [verdict.changed for verdict in verdicts] == [True, True, True, False, False, True]
     assert "`ib-platform spool resend --paper-user alpha`" in verdicts[2].text
     assert "does not take the rows" not in verdicts[2].text
+    assert [verdicts[at].text.count("all others loaded") for at in (0, 2)] == [0, 1]
     assert [verdict.alarm for verdict in verdicts] == [False, True, True, True, True, False]
+
+
+def test_a_long_refusal_is_cut_between_words() -> None:
+    error = f"Constraint c is violated: {'price > 0 AND ' * 50}size > 0"
+    since = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    refused = LoaderHealth(quarantined_batches=1, quarantined_since=since, quarantined_error=error)
+    health = streamer_health(loader=refused)
+    (told,) = loading_troubles(health, 300.0).values()
+    assert "UTC: Constraint c is violated: price > 0 AND" in told
+    assert " ...), set aside" in told
+    assert told.split(" ...)")[0].split()[-1] in {"price", ">", "0", "AND"}
 
 
 def test_a_pod_that_records_nothing_is_never_well() -> None:
