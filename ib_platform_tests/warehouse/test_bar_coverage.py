@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.config import PlatformConfig
 from ib_platform.states import StreamEventKind
 from ib_platform.warehouse.compact import finalize
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
-from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import (
     SECOND,
     TICK,
@@ -31,18 +27,6 @@ NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
 AFTER = datetime(2026, 11, 30, tzinfo=UTC)
 TOP = 60 * SECOND
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> PlatformConfig:
-    return make_config(tmp_path)
 
 
 def built(client: Any, config: PlatformConfig, *recorders: Recorder) -> dict[Any, dict[str, Any]]:

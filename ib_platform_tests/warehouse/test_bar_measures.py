@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.ladder import LadderRows
 from ib_platform.warehouse.compact import finalize
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
-from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, TICK, Recorder, full, rows_of
 from ib_platform_tests.warehouse.test_bars import assert_twins_agree, bars
 
@@ -23,18 +19,6 @@ NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
 AFTER = datetime(2026, 11, 30, tzinfo=UTC)
 ASKS = {f"r{row}": -10 - row for row in range(10)}
 BIDS = {f"r{row}": 100 + row for row in range(11, 21)}
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> PlatformConfig:
-    return make_config(tmp_path)
 
 
 def minute_of(

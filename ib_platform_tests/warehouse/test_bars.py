@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.states import StreamEventKind
 from ib_platform.warehouse.compact import build_open_date, finalize
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
-from ib_platform_tests.support import CAPTURE_CONID, make_config
+from ib_platform_tests.support import CAPTURE_CONID
 from ib_platform_tests.warehouse.recording import (
     SECOND,
     TICK,
@@ -36,18 +33,6 @@ DAY = date(2026, 11, 18)
 NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
 BORDER = to_ns(trade_date_span(DAY)[1])
 AFTER = datetime(2026, 11, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> PlatformConfig:
-    return make_config(tmp_path)
 
 
 def bars(client: Any, day: date) -> dict[tuple[int, str, int], dict[str, Any]]:

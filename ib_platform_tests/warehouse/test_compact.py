@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.config import PlatformConfig
 from ib_platform.errors import WarehouseError
 from ib_platform.warehouse import build as build_module
 from ib_platform.warehouse.build import Build, drop_leftovers
@@ -19,11 +18,9 @@ from ib_platform.warehouse.compact import (
     finalize,
     thresholds_of,
 )
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.quality import Thresholds
 from ib_platform.warehouse.spans import to_ns
 from ib_platform.warehouse.sql import BUILD_QUERIES, inputs_version, query
-from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
 
 DAY = date(2026, 11, 18)
@@ -31,18 +28,6 @@ NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
 DURING = datetime(2026, 11, 18, 18, 5, tzinfo=UTC)
 EVENING = datetime(2026, 11, 18, 22, 40, tzinfo=UTC)
 TABLES = ("depth", "spells", "bars", "gaps", "suspect_windows", "quality_report", "builds")
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> PlatformConfig:
-    return make_config(tmp_path)
 
 
 @pytest.fixture

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ib_platform.config import ClickHouse
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.marketdata.ladder import WINDOW_ROWS
 from ib_platform.marketdata.prices import to_decimal
 from ib_platform.states import StreamEventKind
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
 from ib_platform.warehouse.sql import query
 from ib_platform_tests.support import CAPTURE_CONID
@@ -32,13 +28,6 @@ from ib_platform_tests.warehouse.recording import (
 
 NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
 BORDER = to_ns(trade_date_span(date(2026, 11, 18))[1])
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
 
 
 def depth(client: Any, day: date) -> list[dict[str, Any]]:

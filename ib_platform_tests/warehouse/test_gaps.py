@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.compact import build_open_date, finalize
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.evidence import (
     Evidence,
     Generation,
@@ -29,7 +26,6 @@ from ib_platform.warehouse.evidence import (
 )
 from ib_platform.warehouse.gaps import expected_spans, find_gaps, tenures
 from ib_platform.warehouse.spans import Span, difference, intersection, seconds, to_ns, union
-from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full, trade_date
 
 DAY = date(2026, 11, 18)
@@ -469,18 +465,6 @@ def test_a_run_that_died_before_the_date_explains_its_beginning() -> None:
 def test_what_is_expected(generations: Any, spells: list[Spell], expected: Any) -> None:
     made = [Generation(*generation) for generation in generations]
     assert expected_spans(CL, made, spells, until=100) == expected
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> PlatformConfig:
-    return make_config(tmp_path)
 
 
 def stored_gaps(client: Any) -> list[tuple[float, float, str]]:

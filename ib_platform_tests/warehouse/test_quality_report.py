@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_platform.config import ClickHouse, PlatformConfig
+from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.states import StreamEventKind, Verdict
 from ib_platform.warehouse.compact import build_open_date, finalize
-from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
 from ib_platform.warehouse.spans import to_ns
-from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full, rows_of
 
 DAY = date(2026, 11, 18)
@@ -106,18 +102,6 @@ def test_only_an_available_verdict_has_no_reasons(
 
 def test_coverage_is_unknown_when_nothing_was_expected() -> None:
     assert Facts(**{**GOOD, "expected_seconds": 0.0, "covered_seconds": 0.0}).coverage is None
-
-
-@pytest.fixture
-def client(warehouse: ClickHouse) -> Iterator[Any]:
-    connection = connect(warehouse)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> PlatformConfig:
-    return make_config(tmp_path)
 
 
 def report(client: Any) -> dict[str, dict[str, Any]]:
