@@ -146,25 +146,22 @@ def _leaps(losses: Sequence[Loss]) -> list[Span]:
 def _silent(expected: list[Span], evidence: Evidence) -> list[Span]:
     """Where a stream was followed, the market open, and no ladder frame came for too long. A
     streamer that stood still, or whose clock was set, has heard no silence then."""
-    by_run: dict[str, list[Span]] = {}
-    for silence in evidence.silences:
-        by_run.setdefault(silence.run_id, []).append(Span(silence.begin, silence.end))
-    for spell in evidence.spells:
-        by_run.setdefault(spell.run_id, []).append(Span(spell.last_frame_at, spell.end))
     quiet: list[Span] = []
     lively: list[Span] = []
     for run_id in sorted({spell.run_id for spell in evidence.spells}):
+        own = [spell for spell in evidence.spells if spell.run_id == run_id]
         of_run = [loss for loss in evidence.losses if loss.run_id == run_id]
         unheard = [*(Span(x.begin, x.end) for x in of_run), *_leaps(of_run)]
-        spells = difference(
-            [Span(s.begin, s.end) for s in evidence.spells if s.run_id == run_id], unheard
-        )
+        spells = difference([Span(s.begin, s.end) for s in own], unheard)
+        looked = intersection(spells, expected)
+        doubts = [doubt for doubtful_run, doubt, _ in evidence.doubts if doubtful_run == run_id]
+        between = [Span(s.begin, s.end) for s in evidence.silences if s.run_id == run_id]
+        tails = [Span(spell.last_frame_at, spell.end) for spell in own]
+        # Apart: what comes after the frame that ends a silence is not a part of it.
         long_silences = [
             span
-            for span in difference(
-                intersection(intersection(by_run[run_id], spells), expected),
-                [doubt for doubtful_run, doubt, _ in evidence.doubts if doubtful_run == run_id],
-            )
+            for spans in (between, tails)
+            for span in difference(intersection(spans, looked), doubts)
             if span.end - span.begin > evidence.silent_after
         ]
         quiet += long_silences

@@ -96,6 +96,28 @@ def test_a_silent_gap_is_not_covered(client: Any, config: PlatformConfig) -> Non
     ).result_rows[0][0]
     assert inside > 0
     assert day["covered_seconds"] == pytest.approx(600 - inside)
+    # The first state holds until the gap begins, and the second came last of all.
+    assert day["two_sided_seconds"] == 0
+    assert day["spread_time_weighted"] is None
+
+
+def test_a_state_holds_no_longer_than_until_a_gap_begins(
+    client: Any, config: PlatformConfig
+) -> None:
+    recorder = Recorder("r")
+    recorder.ladder(NOON, 1, full())
+    recorder.ladder(NOON + 10 * SECOND, 1, rows_of(TOP, {11: 6}))
+    recorder.ladder(NOON + 55 * SECOND, 1, rows_of(TOP, {11: 5}))
+    recorder.other(NOON + 60 * SECOND)
+    assign(client, [("CL.NYMEX.front", "alpha", 1)], NOON - 3600 * SECOND)
+    rows = built(client, config, recorder)
+    (gap,) = client.query(
+        "SELECT toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end) FROM gaps "
+        "WHERE cause = 'silent_ladder'"
+    ).result_rows
+    assert gap == (NOON + 10 * SECOND, NOON + 55 * SECOND)
+    assert rows[("1m", 0)]["two_sided_seconds"] == 10 + 5
+    assert rows[("1m", 0)]["covered_seconds"] == 10 + 5
 
 
 def test_shares_of_states(client: Any, config: PlatformConfig) -> None:

@@ -375,6 +375,16 @@ def test_a_hole_in_which_the_clock_was_set_ahead_has_one_cause() -> None:
     ]
 
 
+def test_a_silence_ends_with_the_frame_after_it() -> None:
+    silences = [Silence(1, "r", 10, 55), Silence(1, "r", 55, 90)]
+    for known, end in ((silences[:1], 55), (silences, 90)):
+        told = evidence([spell(0, end + 5, last=end)], silences=known, silent_after=30)
+        gaps = find_gaps([Span(0, end + 5)], told)
+        assert [(gap.begin, gap.end) for gap in gaps] == [(10, end)]
+    late = evidence([spell(0, 95, last=55)], silences=silences[:1], silent_after=30)
+    assert [(gap.begin, gap.end) for gap in find_gaps([Span(0, 95)], late)] == [(10, 95)]
+
+
 def test_what_one_pod_lost_another_may_have() -> None:
     losses = [Loss("r", 10, 25, "disk_full")]
     spells = [spell(0, 30), spell(20, 40, run="s")]

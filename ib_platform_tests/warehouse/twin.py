@@ -58,7 +58,7 @@ def spells_of(recorder: Recorder) -> dict[tuple[int, int], TwinSpell]:
     return spells
 
 
-def lasting_states(recorder: Recorder) -> list[Lasting]:
+def lasting_states(recorder: Recorder, breaks: Sequence[Break] = ()) -> list[Lasting]:
     spells = spells_of(recorder)
     by_conid: dict[int, list[State]] = defaultdict(list)
     for state in recorder.states:
@@ -71,6 +71,8 @@ def lasting_states(recorder: Recorder) -> list[Lasting]:
                 until = following.at
             else:
                 until = spells[(state.conid, state.update.epoch)].end
+            gaps = [b for b in breaks if b.run_id is None and b.conid == state.conid]
+            until = min([until, *(gap.begin for gap in gaps if gap.begin >= state.at)])
             update, last_trade = state.update, None
             if update.last_price is not None and update.last_size is not None:
                 last_trade = (update.last_price, update.last_size)
@@ -92,7 +94,7 @@ def bars_of(
     begin, end = (int(instant.timestamp()) for instant in trade_date_span(day))
     members: dict[tuple[int, str, int, int], list[Lasting]] = defaultdict(list)
     for recorder in recorders:
-        for lasting in lasting_states(recorder):
+        for lasting in lasting_states(recorder, breaks):
             if trade_date(lasting.state.at) != day:
                 continue
             for size in BarSize:

@@ -8,7 +8,8 @@
 --          of a contract by (received_at, run_id, seq): one number, which is several times faster
 --          than a tuple.
 -- How:     a state holds until the next one of its run and epoch, the last one of an epoch until
---          the end of its spell. `carried_until` is the same as the next state of the run tells it.
+--          the end of its spell, and no state longer than until a gap of the contract begins.
+--          `carried_until` is the same as the next state of the run tells it.
 --          Order flow and trades are told by steps: from a state to the next of its run and epoch,
 --          neither of them suspect or crossed, no gap and no suspect window of the run between.
 --          Order flow at the touch is that of Cont, Kukanov and Stoikov (2014); a step in which the
@@ -35,6 +36,12 @@ WITH
     gap_spans AS
     (
         SELECT conid AS gap_conid, span_begin AS gap_begin, span_end AS gap_end
+        FROM spans
+        WHERE run_id = ''
+    ),
+    cuts AS
+    (
+        SELECT conid AS cut_conid, span_begin AS cut_at
         FROM spans
         WHERE run_id = ''
     ),
@@ -76,8 +83,9 @@ WITH
     )
 SELECT
     conid, own_date, at, has_next AND next_own_date AS has_next, next_at,
-    if(followed, next_at, spell_end) AS until,
-    if(followed, next_at, next_previous_end) AS carried_until,
+    if(cut_at > 0, cut_at, 9223372036854775807) AS cut_off_at,
+    least(if(followed, next_at, spell_end), cut_off_at) AS until,
+    least(if(followed, next_at, next_previous_end), cut_off_at) AS carried_until,
     bitOr(
         bitShiftLeft(toUInt128(at), 64),
         bitOr(bitShiftLeft(toUInt64(indexOf(run_ids, toString(run_id))), 48), seq)
@@ -106,6 +114,7 @@ SELECT
     last_compared AND (last_price, last_size) != (previous_last_price, previous_last_size) AS traded
 FROM linked
 ASOF LEFT JOIN gap_spans ON conid = gap_conid AND at > gap_begin
+ASOF LEFT JOIN cuts ON conid = cut_conid AND at <= cut_at
 ASOF LEFT JOIN suspect_spans
     ON conid = suspect_conid AND toString(run_id) = suspect_run AND at >= suspect_begin
 WHERE own_date OR next_own_date
