@@ -68,6 +68,15 @@ class Build:
         table, matched by name. May be called several times for one table."""
         self._fill(self.stages[table], sql, extra)
 
+    def copy_of(self, table: str, name: str, **extra: Any) -> str:
+        """Keep the answer of ``queries/NAME.sql`` in a table like ``table``, dropped at the end of
+        the build; returns its name."""
+        copy = f"{name}_rows{_MARK}{self.mark}"
+        self.work_tables.append(copy)
+        self.client.command(f"CREATE TABLE {copy} AS {table}")
+        self._fill(copy, query(name), extra)
+        return copy
+
     def work_table(self, name: str, states: str = "states", **extra: Any) -> str:
         """Keep the answer of ``queries/NAME.sql`` in a table as ``queries/NAME_table.sql`` has it,
         dropped at the end of the build; returns the table's name. ``states`` as in ``rows``."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _LOOK_AHEAD = timedelta(days=5)
 _OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report")
 _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
+_KEPT = "states_of_depth"
 _BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
 """Seconds."""
 
@@ -155,7 +156,8 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
     contracts = contract_rows(build, span, around, thresholds)
     build.insert_rows("gaps", [row for contract in contracts for row in contract.gap_rows()])
     build.insert_rows("suspect_windows", suspect_rows(build, around, crossed=[]))
-    _fill_bars(build, known_until)
+    states = _kept_states(build)
+    _fill_bars(build, states, known_until)
     daily = build.client.query(
         "SELECT conid, states, one_sided_states, empty_states, crossed_states, locked_states, "
         f"warm_up_states, crossed_seconds, two_sided_seconds FROM {build.stages['bars']} "
@@ -164,34 +166,31 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
     days = {row["conid"]: row for row in daily.named_results()}
     crossed = []
     if any(row["crossed_states"] for row in days.values()):
-        states, bound = _states(build)
         markets = {day.conid: day.market for day in contracts if day.conid is not None}
-        rows = build.rows("crossed", states=states, **spells, **bound)
+        rows = build.rows("crossed", _KEPT, **spells, **states)
         crossed = crossed_while_open(rows, markets)
         build.insert_rows("suspect_windows", suspect_rows(build, None, crossed=crossed))
     report = build_report(contracts, days, around, span, thresholds, seconds_by_conid(crossed))
     build.insert_rows("quality_report", report)
 
 
-def _fill_bars(build: Build, known_until: int) -> None:
-    states, bound = _states(build)
-    bound |= {
+def _fill_bars(build: Build, states: dict[str, str], known_until: int) -> None:
+    bound = states | {
         "spells": build.stages["spells"],
         "gaps": build.stages["gaps"],
         "suspects": build.stages["suspect_windows"],
         "known_until": _nanoseconds(known_until),
     }
-    bar_states = build.work_table("bar_states", states, **bound)
+    bar_states = build.work_table("bar_states", _KEPT, **bound)
     sums = build.work_table("bar_sums", bar_states=bar_states, sizes=list(_BAR_SIZES))
     build.insert_query("bars", query("bars"), bar_sums=sums, **bound)
 
 
-def _states(build: Build) -> tuple[str, dict[str, Any]]:
-    """The query to include for ``states.sql``, and what it binds: from the depth of this build
-    where there is one, since that holds the same states, computed already."""
-    if "depth" not in build.stages:
-        return "states", {}
-    return "states_of_depth", {"depth": build.stages["depth"], "own_rows": False}
+def _kept_states(build: Build) -> dict[str, str]:
+    """The answer of ``states.sql``, kept in tables once for all that reads it: what
+    ``states_of_depth.sql`` binds."""
+    depth = build.stages.get("depth") or build.copy_of("depth", "depth")
+    return {"depth": depth, "earlier": build.copy_of("depth", "earlier", own_rows=False)}
 
 
 def _note_inputs(build: Build, span: DateSpan) -> None:

@@ -21,6 +21,7 @@ _COMMENT = re.compile(r"--[^\n]*")
 BUILD_QUERIES = (
     "states",
     "states_of_depth",
+    "earlier",
     "depth",
     "spells",
     "numbered_spells",
