@@ -88,6 +88,7 @@ def quality_checks(
             rates=figures.rates.get(day.conid or 0),
             overlap=figures.overlaps.get(day.conid or 0),
             longest_crossed_seconds=longest_spell(day.conid, crossed),
+            recorded_states=day.counts.get("ladder_frames", 0) - day.counts.get("orphans", 0),
             null_cells=day.counts.get("null_cells", 0),
             cells=day.counts.get("cells", 0),
             tick_known=fact is not None and fact.tick is not None,

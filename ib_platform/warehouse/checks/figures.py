@@ -75,12 +75,11 @@ class QuoteFigures:
 
 @dataclass(frozen=True)
 class BarFigures:
-    """Of the bars of the same build."""
+    """Of the bars of the same build. ``states_by_size``: what the bars of each size count."""
 
     wrong: int
-    sizes_that_differ: int
-    recorded_states: int
     bars: int
+    states_by_size: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,8 @@ class Measured:
     ``spoken``: the verdict and its reasons. ``silent_seconds``: in silences of the ladder, and of
     them ``silent_alone_seconds`` without any other ladder that could be compared.
     ``silent_while_others``: those that another ladder outlived by more than the limit.
-    ``renewal_seconds``: longest time without a new request for a quote. ``null_cells`` of
-    ``cells``: required values of ladder frames. ``days_left``: to the last trading day.
+    ``renewal_seconds``: longest time without a new request for a quote. ``recorded_states``:
+    ladder frames with a window. ``null_cells`` of ``cells``: required values of ladder frames. ``days_left``: to the last trading day.
     ``roll_due_days``: where the roll rule wants the next month already. ``drops``: suspect seconds
     by cause.
     """
@@ -123,6 +122,7 @@ class Measured:
     overlap: tuple[int, int] | None = None
     streams: int = 0
     longest_crossed_seconds: float = 0.0
+    recorded_states: int = 0
     null_cells: int = 0
     cells: int = 0
     tick_known: bool = False

@@ -65,14 +65,9 @@ def read_figures(
     name, bound = states
     frames = _frames(build)
     limits = _limits(days, around, thresholds)
-    books = build.rows(
-        "checks_of_states",
-        states=name,
-        spells=build.stages["spells"],
-        silent_ns=int(thresholds.silent_after * SECOND),
-        **limits,
-        **bound,
-    )
+    bound = {**bound, "silent_ns": int(thresholds.silent_after * SECOND)}
+    spells = build.stages["spells"]
+    books = build.rows("checks_of_states", states=name, spells=spells, **limits, **bound)
     quotes = []
     if any(row["quotes"] for row in frames.values()):
         quotes = build.rows("checks_of_quotes", states=name, **bound)

@@ -117,11 +117,13 @@ def bars_reconcile(measured: Measured, thresholds: CheckThresholds) -> Finding:
     bars = measured.bars
     if bars is None:
         return unknown("no bar was built" if measured.book is not None else NO_FRAMES)
+    recorded = measured.recorded_states
+    sizes = sum(states != recorded for states in bars.states_by_size)
     return Finding(
-        bars.wrong + bars.sizes_that_differ,
-        f"{bars.bars} bars: {bars.wrong} cannot be, {bars.sizes_that_differ} sizes count other "
-        f"than the {bars.recorded_states} recorded states",
-        {"wrong": bars.wrong, "sizes": bars.sizes_that_differ, "bars": bars.bars},
+        bars.wrong + sizes,
+        f"{bars.bars} bars: {bars.wrong} cannot be, {sizes} sizes count other than the "
+        f"{recorded} recorded states",
+        {"wrong": bars.wrong, "sizes": sizes, "bars": bars.bars},
     )
 
 

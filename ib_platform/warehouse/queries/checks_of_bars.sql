@@ -1,14 +1,9 @@
--- Whether the bars of a build agree with each other and with the record.
+-- Whether the bars of a build agree with each other, and how many states they count.
 --
 -- Grain:   one row per contract with bars.
--- Inputs:  the bars of the same build; ladder_frames for the states that they must count.
+-- Inputs:  the bars of the same build.
 -- Params:  trade_date Date, bars Identifier.
-SELECT
-    conid,
-    sum(wrong) AS wrong,
-    countIf(counted != recorded) AS sizes_that_differ,
-    any(recorded) AS recorded_states,
-    sum(bars_of_size) AS bars
+SELECT conid, sum(wrong) AS wrong, sum(bars_of_size) AS bars, groupArray(counted) AS states_by_size
 FROM
 (
     SELECT
@@ -22,13 +17,6 @@ FROM
     FROM {bars:Identifier} AS bars
     WHERE trade_date = {trade_date:Date}
     GROUP BY conid, bar_size
-) AS sizes
-LEFT JOIN
-(
-    SELECT conid, uniqExact(run_id, seq) AS recorded
-    FROM ladder_frames
-    WHERE trade_date = {trade_date:Date} AND window > 0
-    GROUP BY conid
-) AS record USING (conid)
+)
 GROUP BY conid
 ORDER BY conid

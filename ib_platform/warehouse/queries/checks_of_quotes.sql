@@ -3,9 +3,10 @@
 -- Grain:   one row per contract with a quote on the date.
 -- Inputs:  quote_frames; states.sql for what the ladder showed around each quote.
 -- How:     only changed fields come, so bid and ask are carried forward inside a run. A quote agrees
---          where a state in the second before or after it, or the one carried into that time, has
---          its bid and ask. Delayed quotes are not compared.
--- Params:  those of states.sql.
+--          where a ladder showed its bid and ask at some time in the second before or after it.
+--          Ladders show no more than 8 touches in that time. Delayed quotes, and those beside a ladder
+--          that was silent, are not compared.
+-- Params:  those of states.sql, silent_ns Int64.
 WITH
     quotes AS
     (
@@ -28,43 +29,56 @@ WITH
                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             )
     ),
-    -- Touches by second, with the one carried into it.
+    -- When a touch began to be shown, and the last ones with the time until which they were.
     touches AS
     (
-        SELECT conid, second, groupUniqArrayArray(shown) AS touches
+        SELECT
+            conid, at AS shown_at,
+            groupArray((best_bid, best_ask, shown_until)) OVER (
+                PARTITION BY conid, run_id ORDER BY seq ROWS BETWEEN 8 PRECEDING AND CURRENT ROW
+            ) AS shown
         FROM
         (
             SELECT
-                conid,
-                intDiv(at, 1000000000) AS second,
-                [(best_bid, best_ask), previous] AS shown
+                conid, run_id, seq, best_bid, best_ask, at,
+                if(ends, at, leadInFrame(at) OVER (
+                    PARTITION BY conid, run_id ORDER BY seq
+                    ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING
+                )) AS shown_until
             FROM
             (
                 SELECT
-                    conid, best_bid, best_ask, toUnixTimestamp64Nano(received_at) AS at,
-                    lagInFrame((best_bid, best_ask)) OVER (
-                        PARTITION BY conid, run_id ORDER BY seq
-                        ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
-                    ) AS previous
+                    conid, run_id, seq, best_bid, best_ask,
+                    toUnixTimestamp64Nano(received_at) AS at,
+                    at - lagInFrame(at) OVER around > {silent_ns:Int64} AS begins,
+                    leadInFrame(at, 1, at + {silent_ns:Int64} + 1) OVER around - at
+                        > {silent_ns:Int64} AS ends,
+                    (best_bid, best_ask) != lagInFrame((best_bid, best_ask)) OVER around AS changes
                 FROM (/* include states.sql */)
+                WINDOW around AS (
+                    PARTITION BY conid, run_id ORDER BY seq
+                    ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING
+                )
             )
+            WHERE begins OR ends OR ifNull(changes, true)
         )
-        GROUP BY conid, second
     ),
     compared AS
     (
         SELECT
-            conid, seq, run_id, any(quoted) AS quoted, groupArrayArray(touches.touches) AS near
+            asked.conid AS conid,
+            arrayExists(
+                one -> one.1 = bid AND one.2 = ask AND one.3 >= asked.at - 1000000000, shown
+            ) AS agrees
         FROM
         (
-            SELECT
-                conid, run_id, seq, (bid, ask) AS quoted,
-                arrayJoin([-1, 0, 1]) + intDiv(at, 1000000000) AS second
+            SELECT conid, at, at + 1000000000 AS latest, bid, ask
             FROM quotes
             WHERE has_touch AND real_time AND bid IS NOT NULL AND ask IS NOT NULL
         ) AS asked
-        INNER JOIN touches USING (conid, second)
-        GROUP BY conid, run_id, seq
+        ASOF INNER JOIN touches
+            ON asked.conid = touches.conid AND asked.latest >= touches.shown_at
+        WHERE shown[-1].3 >= asked.at - 1000000000
     )
 SELECT
     conid,
@@ -81,7 +95,7 @@ SELECT
 FROM quotes
 LEFT JOIN
 (
-    SELECT conid, count() AS compared_quotes, countIf(has(near, quoted)) AS agreeing_quotes
+    SELECT conid, count() AS compared_quotes, countIf(agrees) AS agreeing_quotes
     FROM compared GROUP BY conid
 ) AS agreement USING (conid)
 GROUP BY conid

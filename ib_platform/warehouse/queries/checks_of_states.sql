@@ -15,7 +15,7 @@ WITH
     lasting AS
     (
         SELECT
-            * EXCEPT (sizes),
+            *,
             indexOf({limit_conids:Array(UInt64)}, conid) AS contract_no,
             if(
                 end_at - at > {silent_ns:Int64}, 0,
@@ -40,8 +40,9 @@ WITH
             continued AND touch = previous_touch AS same_touch,
             -- By price: what a size was between two frames nobody knows.
             continued AND new_window AND two_sided AND previous_two_sided AS is_keyframe,
-            touch.1 = previous_touch.1 AND touch.3 = previous_touch.3 AS same_prices,
+            prices = previous_prices AS same_prices,
             {jump_ticks:Array(Float64)}[contract_no] * step AS least_jump,
+            {ticks:Array(Float64)}[contract_no] AS tick,
             continued AND sane AND previous_sane AND abs(mid - previous_mid) > least_jump AS jumped
         FROM
         (
@@ -54,16 +55,7 @@ WITH
             FROM
             (
                 SELECT
-                    trade_date, received_at, conid, run_id, seq, epoch, window, sizes,
-                    best_bid, best_ask, bid_size, ask_size, two_sided, crossed, locked, complete,
-                    toFloat64(tick) AS step,
-                    toUnixTimestamp64Nano(received_at) AS at,
-                    two_sided AND NOT crossed AS sane,
-                    if(two_sided, toFloat64(best_bid + best_ask) / 2, 0) AS mid,
-                    if(two_sided, toFloat64(best_ask - best_bid), 0) AS spread,
-                    (best_bid, bid_size, best_ask, ask_size) AS touch,
-                    sipHash64(arrayMap(size -> greatest(size, 0), sizes)) AS bids,
-                    sipHash64(arrayMap(size -> least(size, 0), sizes)) AS asks,
+                    *,
                     row_number() OVER in_run AS number,
                     leadInFrame(at) OVER around AS next_at,
                     leadInFrame(toInt64(epoch)) OVER around = epoch AS goes_on,
@@ -74,11 +66,32 @@ WITH
                     lagInFrame(bids) OVER around AS previous_bids,
                     lagInFrame(asks) OVER around AS previous_asks,
                     lagInFrame(touch) OVER around AS previous_touch,
+                    lagInFrame(prices) OVER around AS previous_prices,
                     lagInFrame(two_sided) OVER around AS previous_two_sided,
                     lagInFrame(sane) OVER around AS previous_sane,
                     lagInFrame(mid) OVER around AS previous_mid,
                     min(at) OVER (PARTITION BY conid, run_id, epoch, window) AS window_at
-                FROM (/* include states.sql */)
+                FROM
+                (
+                    -- Hashes, since windows sort and copy what they carry.
+                    SELECT
+                        trade_date, received_at, conid, run_id, seq, epoch, window,
+                        two_sided, locked, complete,
+                        toFloat64(tick) AS step,
+                        toUnixTimestamp64Nano(received_at) AS at,
+                        two_sided AND NOT crossed AS sane,
+                        toFloat64(ifNull(best_bid, 0)) AS bid,
+                        toFloat64(ifNull(best_ask, 0)) AS ask,
+                        toFloat64(ifNull(bid_size, 0)) AS bid_amount,
+                        toFloat64(ifNull(ask_size, 0)) AS ask_amount,
+                        if(two_sided, (bid + ask) / 2, 0) AS mid,
+                        if(two_sided, ask - bid, 0) AS spread,
+                        cityHash64(bid, bid_amount > 0, ask, ask_amount > 0) AS prices,
+                        cityHash64(bid, bid_amount, ask, ask_amount) AS touch,
+                        cityHash64(arrayMap(size -> greatest(size, 0), sizes)) AS bids,
+                        cityHash64(arrayMap(size -> least(size, 0), sizes)) AS asks
+                    FROM (/* include states.sql */)
+                )
                 WINDOW
                     in_run AS (PARTITION BY conid, run_id ORDER BY seq ROWS UNBOUNDED PRECEDING),
                     around AS (
@@ -123,46 +136,44 @@ WITH
             countIf(is_open AND NOT early) AS shaped_states,
             countIf(is_open AND NOT early AND (NOT complete OR step <= 0)) AS shallow_states,
             countIf(
-                trade_date = {trade_date:Date} AND ifNull(least(best_bid, best_ask) <= 0, false)
+                trade_date = {trade_date:Date}
+                    AND (bid_amount > 0 AND bid <= 0 OR ask_amount > 0 AND ask <= 0)
             ) AS nonpositive_states,
             -- To a millionth of a tick: prices are decimals, their quotient is a float.
             countIf(
-                trade_date = {trade_date:Date} AND {ticks:Array(Float64)}[contract_no] > 0 AND (
-                    arrayExists(
-                        price -> abs(price - round(price)) > 1e-6,
-                        arrayMap(
-                            price -> toFloat64(ifNull(price, 0)) / {ticks:Array(Float64)}[contract_no],
-                            [best_bid, best_ask, toNullable(toDecimal64(step, 9))]
-                        )
-                    )
-                )
+                trade_date = {trade_date:Date} AND tick > 0
+                    -- To a millionth of a tick: prices are decimals, their quotient is a float.
+                    AND greatest(
+                        abs(bid / tick - round(bid / tick)), abs(ask / tick - round(ask / tick)),
+                        abs(step / tick - round(step / tick))
+                    ) > 1e-6
             ) AS off_tick_states,
             countIf(is_open AND is_keyframe) AS keyframes,
             countIf(is_open AND is_keyframe AND same_prices) AS agreeing_keyframes,
             groupArrayIf(spread, is_open AND sane) AS spreads,
-            groupArrayIf(toFloat64(assumeNotNull(bid_size)), is_open AND two_sided) AS bid_sizes,
-            groupArrayIf(toFloat64(assumeNotNull(ask_size)), is_open AND two_sided) AS ask_sizes,
+            groupArrayIf(bid_amount, is_open AND two_sided) AS bid_sizes,
+            groupArrayIf(ask_amount, is_open AND two_sided) AS ask_sizes,
             groupArrayIf(mid, is_open AND sane) AS mids,
             arrayReduce('median', mids) AS middle,
             arrayAvg(one -> abs(one - middle), mids)
                 * {mid_outliers:Array(Float64)}[place] AS far,
             arrayCount(one -> abs(one - middle) > greatest(far, greatest_jump), mids)
                 AS mid_outliers,
-            groupUniqArrayIf(
-                (run_id, jumped_at),
+            groupArrayIf(
+                cityHash64(run_id, jumped_at),
                 is_open AND sane AND jumped_at > 0
                     AND at - jumped_at <= {jump_times:Array(Float64)}[contract_no]
                     AND abs(mid - assumeNotNull(jumped_from)) <= step * 1.000001
             ) AS spikes,
             groupArrayIf(at - touch_since, is_open AND continued AND NOT same_touch)
                 AS touch_spells,
-            groupUniqArrayIf(
-                (run_id, bids_since),
+            groupArrayIf(
+                cityHash64(run_id, bids_since),
                 is_open AND same_bids AND NOT same_asks AND continued
                     AND at - bids_since > {silent_ns:Int64}
             ) AS frozen_bids,
-            groupUniqArrayIf(
-                (run_id, asks_since),
+            groupArrayIf(
+                cityHash64(run_id, asks_since),
                 is_open AND same_asks AND NOT same_bids AND continued
                     AND at - asks_since > {silent_ns:Int64}
             ) AS frozen_asks
