@@ -82,7 +82,8 @@ CHECKS = (
           "are in `figures`.", "Of depth it cannot be known: a ladder has no time of its own."),
     Check("Q13", "crossed_book", "share", "Share of the two-sided time with bid above ask, while "
           "the market is open.", "", Above("crossed_warn"), Above("crossed_fail")),
-    Check("Q14", "locked_book", "share", "Share of the open time with bid equal to ask."),
+    Check("Q14", "locked_book", "share", "Share of the open time with bid equal to ask.",
+          "A ladder cannot show it: each of its rows has a bid or an ask. Not applicable without."),
     Check("Q15", "one_sided_book", "share", "Share of the open time without a bid or an ask.",
           _ONE_SIDED, Above("one_sided_warn")),
     Check("Q16", "bad_values", "frames", "Frames with values that cannot be (size, price, row), "

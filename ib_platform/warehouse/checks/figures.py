@@ -99,10 +99,10 @@ class Measured:
     ``spoken``: the verdict and its reasons. ``silent_seconds``: in silences of the ladder, and of
     them ``silent_alone_seconds`` without any other ladder that could be compared.
     ``silent_while_others``: those that another ladder outlived by more than the limit.
-    ``renewal_seconds``: longest time without a new request for a quote. ``recorded_states``:
-    ladder frames with a window. ``null_cells`` of ``cells``: required values of ladder frames. ``days_left``: to the last trading day.
-    ``roll_due_days``: where the roll rule wants the next month already. ``drops``: suspect seconds
-    by cause.
+    ``renewal_seconds``: longest time without a new request for a quote. ``overlap``: seconds in
+    which two pods streamed it, and in which they agree. ``recorded_states``: ladder frames with a
+    window. ``null_cells`` of ``cells``: required values of ladder frames. ``days_left``: to the
+    last trading day. ``roll_due_days``: with fewer days left the roll rule wants the next month.
     """
 
     contract: str
@@ -120,7 +120,6 @@ class Measured:
     bars: BarFigures | None = None
     rates: Rates | None = None
     overlap: tuple[int, int] | None = None
-    streams: int = 0
     longest_crossed_seconds: float = 0.0
     recorded_states: int = 0
     null_cells: int = 0

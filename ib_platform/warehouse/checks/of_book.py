@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from ib_platform.config_quality import CheckThresholds
 from ib_platform.warehouse.checks.figures import BookFigures, Measured
-from ib_platform.warehouse.checks.finding import NO_FRAMES, Finding, percent, share, unknown
+from ib_platform.warehouse.checks.finding import (
+    NO_FRAMES,
+    Finding,
+    not_applicable,
+    percent,
+    share,
+    unknown,
+)
 from ib_platform.warehouse.checks.of_record import bad_values_of
 
 _NOT_OPEN = "no state while the market was open"
@@ -36,6 +43,8 @@ def locked_book(measured: Measured, thresholds: CheckThresholds) -> Finding:
     book = measured.book
     if book is None or book.open_seconds <= 0:
         return unknown(NO_FRAMES if book is None else _NOT_OPEN)
+    if not book.locked_states:
+        return not_applicable("a row of a ladder shows a bid or an ask, so it shows no locked book")
     return _share_of_time(
         book.locked_seconds, book.open_seconds, "locked", states=book.locked_states
     )
