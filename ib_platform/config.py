@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -24,12 +25,15 @@ from pydantic_settings import (
 
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
 from ib_platform.config_gateway import Gateway, Section, SimulatedGateway
+from ib_platform.config_quality import CheckThresholds, with_products
 from ib_platform.config_sections import ClickHouse, Contract, Limits, PaperUser, Roll, Runtime
 from ib_platform.errors import ConfigurationError
+from ib_platform.states import FrameSource
 
 CONFIG_VARIABLE = "IB_PLATFORM_CONFIG"
 DEFAULT_CONFIG = Path("ib_platform.yaml")
 ENVIRONMENT_PREFIX = "IB_PLATFORM__"
+_HOSTS_OF_IBKR = ("ibkr.com", "interactivebrokers.com", "interactivebrokers.com.hk", "ibllc.com.cn")
 
 
 class PlatformConfig(BaseSettings):
@@ -45,6 +49,7 @@ class PlatformConfig(BaseSettings):
     gateway: Gateway = Gateway()
     runtime: Runtime = Runtime()
     limits: Limits = Limits()
+    quality: CheckThresholds = CheckThresholds()
 
     @classmethod
     def settings_customise_sources(
@@ -56,6 +61,11 @@ class PlatformConfig(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _thresholds_of_products(cls, data: Any) -> Any:
+        return with_products(data)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -85,6 +95,18 @@ class PlatformConfig(BaseSettings):
                 return user
         known = ", ".join(user.name for user in self.paper_users)
         raise ConfigurationError(f"no paper user {name!r} in the configuration; known: {known}")
+
+    def source_of(self, paper_user: str) -> FrameSource:
+        """Who sends what this paper user's pod records. IBKR's own program may stand before another
+        server than IBKR's, which is a simulated one then."""
+        gateway, simulated = self.gateway, self.gateway.simulator
+        if gateway.program == "java" and gateway.java is not None:
+            host = (urlsplit(gateway.java.upstream).hostname or "").lower()
+            of_ibkr = any(host.endswith(f".{name}") for name in _HOSTS_OF_IBKR)
+            return FrameSource.IBKR if of_ibkr else FrameSource.SIMULATED
+        player = simulated.replay_paper_user or self.paper_users[0].name
+        replays = simulated.replay is not None and player == paper_user
+        return FrameSource.REPLAYED if replays else FrameSource.SIMULATED
 
     def simulator_control_port(self, paper_user: str | None) -> int | None:
         """Of the simulator of this paper user, or of the one that serves all; None = any free."""
@@ -189,6 +211,7 @@ def dump_config(config: PlatformConfig) -> str:
 
 __all__: Sequence[str] = (
     "CONFIG_VARIABLE",
+    "CheckThresholds",
     "ClickHouse",
     "Contract",
     "Gateway",

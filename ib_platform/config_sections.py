@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ib_platform.config_gateway import Credentials, Name, Port, Section
+from ib_platform.config_quality import CheckThresholds
 from ib_platform.marketdata.products import calendar_of
 from ib_platform.marketdata.sessions import CalendarName
 
@@ -70,6 +71,9 @@ class Contract(Section):
         description="Trading hours and holidays; unset: those of the product",
     )
     paper_user: Name | None = Field(default=None, description="Pins the contract to a paper user")
+    quality: CheckThresholds | None = Field(
+        default=None, description="Thresholds of this product, where they are others than `quality`"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import dagster as dg
 
-from ib_platform.orchestration import checks, jobs, pod_reports, schedules, sensors
+from ib_platform.orchestration import (
+    checks,
+    jobs,
+    pod_reports,
+    quality_checks,
+    schedules,
+    sensors,
+)
 from ib_platform.orchestration.assets.compaction import compaction
 from ib_platform.orchestration.assets.frames import frames
 
@@ -13,7 +20,7 @@ from ib_platform.orchestration.assets.frames import frames
 def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[frames, compaction],
-        asset_checks=dg.load_asset_checks_from_modules([checks, pod_reports]),
+        asset_checks=dg.load_asset_checks_from_modules([checks, pod_reports, quality_checks]),
         jobs=[*jobs.jobs, *schedules.jobs],
         schedules=schedules.schedules,
         sensors=sensors.sensors,

@@ -102,3 +102,23 @@ class Verdict(StrEnum):
     DEGRADED = "degraded"
     PENDING = "pending"
     MISSING = "missing"
+
+
+class FrameSource(StrEnum):
+    """Who sends the frames of a streamer run: IBKR, a simulated market, or a recorded capture."""
+
+    IBKR = "ibkr"
+    SIMULATED = "simulated"
+    REPLAYED = "replayed"
+
+
+class CheckVerdict(StrEnum):
+    """What a quality check says of one contract and trade date. ``report``: a count that nobody
+    judges; ``not_applicable``: it makes no sense there; ``unknown``: it could not be measured."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    REPORT = "report"
+    NOT_APPLICABLE = "not_applicable"
+    UNKNOWN = "unknown"

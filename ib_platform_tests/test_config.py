@@ -11,6 +11,7 @@ from ib_platform.config import PlatformConfig, dump_config, load_config
 from ib_platform.config_sections import Roll
 from ib_platform.errors import ConfigurationError
 from ib_platform.marketdata.sessions import CalendarName
+from ib_platform.states import FrameSource
 from ib_platform_tests.support import make_config
 
 GOOD = """\
@@ -186,3 +187,59 @@ def test_the_roll_of_a_contract_and_of_one_that_is_configured_no_longer(tmp_path
     config = PlatformConfig(**data)
     assert config.roll_of("NG.NYMEX.next").rule == "volume"
     assert config.roll_of("GC.COMEX.front") == Roll()
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "words"),
+    [
+        ("quality:\n  coverage_wrn: 0.9\n", 27, ["unknown key", "did you mean 'coverage_warn'"]),
+        ("quality:\n  crossed_fail: 2\n", 27, ["quality.crossed_fail", "less than or equal to 1"]),
+        (
+            "quality:\n  crossed_warn: 0.5\n",
+            26,
+            ["crossed_warn (0.5) is larger than crossed_fail (0.001)"],
+        ),
+        ("quality:\n  coverage_fail: 0.999\n", 26, ["coverage_fail (0.999) is larger than"]),
+        ("quality:\n  frames_low: .nan\n", 27, ["quality.frames_low", "finite"]),
+        ("quality: 3\n", 26, ["quality", "CheckThresholds"]),
+    ],
+)
+def test_thresholds_that_make_no_sense(
+    tmp_path: Path, section: str, line: int, words: list[str]
+) -> None:
+    message = problems(tmp_path, GOOD + section)
+    assert f"ib_platform.yaml, line {line}:" in message, message
+    for word in words:
+        assert word in message
+
+
+def test_thresholds_of_a_product_are_completed_by_those_of_all(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "    paper_user: alpha\n", "    paper_user: alpha\n    quality: {coverage_fail: 0.5}\n"
+    )
+    config = load_config(write(tmp_path, text + "quality:\n  coverage_warn: 0.9\n  warm_up: 3\n"
+                               "  coverage_fail: 0.8\n"))  # fmt: skip
+    cl, es = config.contracts
+    assert cl.quality is not None
+    assert (cl.quality.coverage_warn, cl.quality.coverage_fail, cl.quality.warm_up) == (0.9, 0.5, 3)
+    assert es.quality is None
+    assert config.quality.coverage_fail == 0.8
+    assert load_config(write(tmp_path, dump_config(config))) == config
+
+
+def test_who_sends_the_frames(tmp_path: Path) -> None:
+    simulated = load_config(write(tmp_path, GOOD))
+    assert {simulated.source_of(name) for name in ("alpha", "beta")} == {FrameSource.SIMULATED}
+    gateway = "gateway:\n  simulator: {replay: capture.jsonl, replay_paper_user: beta}\n"
+    replayed = load_config(write(tmp_path, GOOD + gateway))
+    assert replayed.source_of("beta") is FrameSource.REPLAYED
+    assert replayed.source_of("alpha") is FrameSource.SIMULATED
+    java = "gateway:\n  program: java\n  java: {folder: clientportal.gw%s}\n"
+    assert load_config(write(tmp_path, GOOD + java % "")).source_of("alpha") is FrameSource.IBKR
+    for upstream, source in (
+        ("https://1.api.ibkr.com", FrameSource.IBKR),
+        ("http://127.0.0.1:5999", FrameSource.SIMULATED),
+        ("https://api.notibkr.com", FrameSource.SIMULATED),
+    ):
+        text = GOOD + java % f", upstream: '{upstream}'"
+        assert load_config(write(tmp_path, text)).source_of("alpha") is source

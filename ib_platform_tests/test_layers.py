@@ -19,6 +19,7 @@ BASE = {
     "config_errors",
     "clocks",
     "config_gateway",
+    "config_quality",
     "config_sections",
     "credentials",
     "errors",

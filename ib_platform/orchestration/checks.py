@@ -90,8 +90,8 @@ def frames_verified(
     from ib_platform.warehouse.spans import Span, to_ns
     from ib_platform.warehouse.verify.verify import verify_warehouse
 
-    with _failures(), platform.client("checks") as client:
-        day = _trade_date(context, client)
+    with failures(), platform.client("checks") as client:
+        day = trade_date_of_check(context, client)
         begin, end = trade_date_span(day)
         with warehouse_errors(platform.config().clickhouse, f"verify {day}"):
             found = verify_warehouse(client, Span(to_ns(begin), to_ns(end)))
@@ -113,8 +113,8 @@ def nothing_quarantined(
     from ib_platform.warehouse.connect import warehouse_errors
     from ib_platform.warehouse.refused import read_waiting
 
-    with _failures(), platform.client("checks") as client:
-        day = _trade_date(context, client)
+    with failures(), platform.client("checks") as client:
+        day = trade_date_of_check(context, client)
         with warehouse_errors(platform.config().clickhouse, f"read the refused batches of {day}"):
             waiting = read_waiting(client)
     return refusals_result(waiting, day)
@@ -127,8 +127,8 @@ def _none_of(
     severity: dg.AssetCheckSeverity,
 ) -> dg.AssetCheckResult:
     """Passes when ``sql`` finds no row for the trade date of the run."""
-    with _failures(), platform.client("checks") as client:
-        day = _trade_date(context, client)
+    with failures(), platform.client("checks") as client:
+        day = trade_date_of_check(context, client)
         names, rows = _found(client, sql, day)
     return dg.AssetCheckResult(
         passed=not rows,
@@ -142,7 +142,7 @@ def _none_of(
     )
 
 
-def _trade_date(context: dg.AssetCheckExecutionContext, client: Any) -> date:
+def trade_date_of_check(context: dg.AssetCheckExecutionContext, client: Any) -> date:
     """The partition of the run; a check that is run alone looks at the newest report.
 
     Checks have no partitions of their own: in Dagster 1.13 that is a preview.
@@ -160,7 +160,7 @@ def _found(client: Any, sql: str, day: date) -> tuple[list[str], list[tuple[Any,
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def failures() -> Iterator[None]:
     """A PlatformError says all that a person needs: without the stack around it."""
     try:
         yield

@@ -21,7 +21,7 @@ from ib_platform.research.span import to_datetime
 from ib_platform.warehouse.times import span_of
 
 Options = Mapping[str, Any]
-_OF_ALL_CONTRACTS = ("gaps", "quality")
+_OF_ALL_CONTRACTS = ("gaps", "quality", "checks")
 
 
 def answer(table: str, contract: str | None, options: Options) -> None:
@@ -84,9 +84,10 @@ def _rows(
     filters: dict[str, Any] = {"min_verdict": options["min_verdict"], "columns": columns}
     if table == "quality":
         return warehouse.quality(contract, begin, end, **filters)
-    if table == "gaps":
-        _refuse(options, "gaps", "min_verdict", "drop_suspect")
-        return warehouse.gaps(contract, begin, end, columns=columns)
+    if table in ("gaps", "checks"):
+        _refuse(options, table, "min_verdict", "drop_suspect")
+        read = warehouse.gaps if table == "gaps" else warehouse.quality_checks
+        return read(contract, begin, end, columns=columns)
     if contract is None:
         raise SelectionError(f"of which contract? Known: {', '.join(warehouse.contracts())}")
     if table == "quotes":
@@ -100,7 +101,7 @@ def _rows(
 
 def _refuse(options: Options, table: str, *names: str) -> None:
     for name in names:
-        if options[name]:
+        if options.get(name):
             raise ConfigurationError(
                 f"--{name.replace('_', '-')} means nothing for {table}: leave it out"
             )

@@ -149,6 +149,18 @@ class Warehouse:
             min_verdict=min_verdict, columns=columns,
         )  # fmt: skip
 
+    def quality_checks(
+        self,
+        contract: str | int | None,
+        begin: When,
+        end: When | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> Rows:
+        """The 33 checks of the trade dates that the span touches, by trade date, contract and code;
+        of all contracts for None. docs/quality.md has them."""
+        return self._reader.whole(Table.CHECKS, contract, span_between(begin, end), columns=columns)
+
     def book_at(self, contract: str | int, time: When) -> Book:
         """The book at an instant, or why it is not known."""
         at = to_instant(time)

@@ -27,10 +27,11 @@ class Table(StrEnum):
     QUOTES = "quote_frames"
     GAPS = "gaps"
     QUALITY = "quality_report"
+    CHECKS = "quality_checks"
 
     @property
     def instant(self) -> str:
-        """The column that a span is compared with; of ``quality_report`` the trade date is."""
+        """The column that a span is compared with; of reports and checks the trade date is."""
         return _INSTANTS[self]
 
     @property
@@ -45,6 +46,7 @@ _INSTANTS = {
     Table.QUOTES: "received_at",
     Table.GAPS: "begin",
     Table.QUALITY: "trade_date",
+    Table.CHECKS: "trade_date",
 }
 _ORDERS = {
     Table.BARS: "t.bar_start",
@@ -52,6 +54,7 @@ _ORDERS = {
     Table.QUOTES: "t.received_at, t.run_id, t.seq",
     Table.GAPS: "t.begin, t.contract",
     Table.QUALITY: "t.trade_date, t.contract",
+    Table.CHECKS: "t.trade_date, t.contract, t.code",
 }
 _OF_A_BUILD = {
     "inputs_version": "CAST(NULL, 'Nullable(String)')",

@@ -75,15 +75,18 @@ def depth(contract: str, **options: Any) -> None:
 @click.command()
 @click.argument("contract", required=False)
 @_with(_MIN_VERDICT, *_SPAN, *_OUTPUT)
-def quality(contract: str | None, **options: Any) -> None:
+@click.option("--checks", is_flag=True, help="The 33 checks behind it, one row each.")
+def quality(contract: str | None, checks: bool, **options: Any) -> None:
     """Quality reports of CONTRACT, else of all contracts."""
     from ib_platform.research.answer import answer
 
-    answer("quality", contract, options)
+    answer("checks" if checks else "quality", contract, options)
 
 
 @click.command()
-@click.argument("table", type=click.Choice(["bars", "depth", "quotes", "gaps", "quality"]))
+@click.argument(
+    "table", type=click.Choice(["bars", "depth", "quotes", "gaps", "quality", "checks"])
+)
 @click.argument("contracts", nargs=-1, metavar="[CONTRACT]...")
 @_with(_SIZE, _MIN_VERDICT, _DROP_SUSPECT, *_SPAN)
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="parquet",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ib_platform.errors import NothingRecordedError, SelectionError
 from ib_platform.marketdata.bars import BarSize
@@ -103,6 +103,25 @@ def refuse_unbuilt(client: Client, span: ReadSpan) -> None:
         return
     what = f"built are {days} trade dates, {first} to {last}" if days else "none was built yet"
     raise SelectionError(f"no trade date from {span} was built; {what}")
+
+
+def refuse_unchecked(client: Client, condition: str, bound: dict[str, Any]) -> None:
+    """Of a selection without checks: return where it has no reports either. ``condition``: over
+    ``quality_report AS t``.
+
+    Raises:
+        NothingRecordedError: the reports are older than the checks.
+    """
+    reports, first, last = client.query(
+        "SELECT count(), min(t.trade_date), max(t.trade_date) FROM quality_report AS t "
+        f"WHERE {condition}",
+        bound,
+    ).result_rows[0]
+    if reports:
+        raise NothingRecordedError(
+            f"no checks: {reports} reports from {first} to {last} were built by a version without "
+            "them; `ib-platform compact` builds these trade dates again"
+        )
 
 
 def _refuse_size(client: Client, selection: Selection, size: BarSize) -> None:

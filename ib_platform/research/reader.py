@@ -14,6 +14,7 @@ from ib_platform.research.existing import (
     at_least,
     refuse_nothing,
     refuse_unbuilt,
+    refuse_unchecked,
     verdict_of,
     verdicts,
 )
@@ -110,6 +111,8 @@ class Reader:
             (found,) = self.client.query(f"SELECT count() {source}", bound).result_rows[0]
             if not found:
                 refuse_unbuilt(self.client, span)
+                if table is Table.CHECKS:
+                    refuse_unchecked(self.client, condition, bound)
             sql = f"SELECT {chosen.select()} {source} ORDER BY {table.order}"
             return self._rows(chosen, [Statement(sql, bound, found)] if found else [])
 

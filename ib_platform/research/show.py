@@ -30,6 +30,7 @@ TABLE_COLUMNS: dict[str, Sequence[str]] = {
         "trade_date", "contract", "verdict", "coverage", "gaps", "gap_seconds", "ladder_frames",
         "reasons",
     ),
+    "checks": ("trade_date", "contract", "code", "name", "verdict", "value", "unit", "explanation"),
 }  # fmt: skip
 """What a table for people shows unless columns are named: more do not fit."""
 

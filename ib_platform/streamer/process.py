@@ -71,7 +71,8 @@ def run(config: PlatformConfig, paper_user: str) -> None:
         streamer.state.clock_watch.since(now)
         # Boot and monotonic clock: in which order runs ran, whatever the wall clock was set to.
         clock = {"boot_id": spool.boot_id, "monotonic_ns": now.monotonic}
-        started = {"pid": os.getpid(), "version": __version__, **clock}
+        source = config.source_of(user.name).value
+        started = {"pid": os.getpid(), "version": __version__, "source": source, **clock}
         streamer.state.journal.event(StreamEventKind.RUN_STARTED, detail=started)
         loader.start()
         try:

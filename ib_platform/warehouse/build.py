@@ -34,6 +34,7 @@ _KEYS = {
     "gaps": "contract, begin",
     "suspect_windows": "conid, run_id, begin, cause",
     "quality_report": "contract",
+    "quality_checks": "contract, code",
     "builds": "run_id, input",
 }
 _WRONG_ROWS = {
@@ -47,6 +48,7 @@ _WRONG_ROWS = {
     "gaps": "end <= begin",
     "suspect_windows": "end < begin",
     "quality_report": "covered_seconds > expected_seconds + 0.001",
+    "quality_checks": "NOT match(code, '^Q[0-9]{2}$')",
     "builds": "0",
 }
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trade_dates_between
 from ib_platform.warehouse.build import Build, staged
+from ib_platform.warehouse.checks.build import quality_checks
 from ib_platform.warehouse.connect import warehouse_errors
 from ib_platform.warehouse.crossed import crossed_while_open, seconds_by_conid
 from ib_platform.warehouse.horizon import DateSpan
 from ib_platform.warehouse.inputs import date_of, read_surroundings
 from ib_platform.warehouse.late_inputs import LATE, LOOK_BACK, late_inputs
-from ib_platform.warehouse.quality import Thresholds
+from ib_platform.warehouse.quality import Product, Thresholds
 from ib_platform.warehouse.report import build_report, contract_rows
 from ib_platform.warehouse.spans import SECOND, to_ns
 from ib_platform.warehouse.sql import inputs_version, query
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _LOOK_AHEAD = timedelta(days=5)
-_OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report")
+_OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report", "quality_checks")
 _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
 _KEPT = "states_of_depth"
 _BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
@@ -48,8 +49,19 @@ class BuildResult:
 
 
 def thresholds_of(config: PlatformConfig) -> Thresholds:
-    """The thresholds of a configuration."""
-    return Thresholds(silent_after=config.limits.silent_after)
+    """The thresholds of a configuration. Products without any of their own are left out, so that a
+    further contract changes no version."""
+    products = (
+        Product(
+            f"{c.symbol}.{c.exchange}", c.quality or config.quality, c.roll.days_before_last_trade
+        )
+        for c in config.contracts
+    )
+    return Thresholds(
+        silent_after=config.limits.silent_after,
+        checks=config.quality,
+        products=tuple(p for p in products if p.roll_days or p.checks != config.quality),
+    )
 
 
 def build_open_date(
@@ -155,7 +167,8 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
         known_until = max(known_until, span.end)
     contracts = contract_rows(build, span, around, thresholds)
     build.insert_rows("gaps", [row for contract in contracts for row in contract.gap_rows()])
-    build.insert_rows("suspect_windows", suspect_rows(build, around, crossed=[]))
+    suspects = suspect_rows(build, around, crossed=[])
+    build.insert_rows("suspect_windows", suspects)
     states = _kept_states(build)
     _fill_bars(build, states, known_until)
     daily = build.client.query(
@@ -169,9 +182,15 @@ def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
         markets = {day.conid: day.market for day in contracts if day.conid is not None}
         rows = build.rows("crossed", _KEPT, **spells, **states)
         crossed = crossed_while_open(rows, markets)
-        build.insert_rows("suspect_windows", suspect_rows(build, None, crossed=crossed))
+        doubted = suspect_rows(build, None, crossed=crossed)
+        build.insert_rows("suspect_windows", doubted)
+        suspects = [*suspects, *doubted]
     report = build_report(contracts, days, around, span, thresholds, seconds_by_conid(crossed))
     build.insert_rows("quality_report", report)
+    checks = quality_checks(
+        build, span, contracts, around, thresholds, days, crossed, suspects, (_KEPT, states)
+    )
+    build.insert_rows("quality_checks", checks)
 
 
 def _fill_bars(build: Build, states: dict[str, str], known_until: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ SELECT generation, toUnixTimestamp64Milli(created_at), toUnixTimestamp64Milli(ef
 FROM assignments FINAL ORDER BY generation
 """
 _CONTRACTS = """
-SELECT contract, conid, toUnixTimestamp64Milli(resolved_at)
+SELECT contract, conid, toUnixTimestamp64Milli(resolved_at), toFloat64(tick), last_trade_date
 FROM contracts FINAL ORDER BY contract, resolved_at, conid
 """
 
@@ -40,18 +40,29 @@ _DOUBTS = {
 
 @dataclass(frozen=True)
 class PodCounts:
-    """Spool balance of one paper user on one trade date, over all topics."""
+    """Spool balance of one paper user on one trade date, over all topics. ``holes``: numbers that
+    are missing up to the highest stored one."""
 
     received: int = 0
     stored: int = 0
     duplicates: int = 0
+    holes: int = 0
+
+
+@dataclass(frozen=True)
+class ContractFacts:
+    """What IBKR has told of a conid; None: nothing yet. ``tick``: in price units."""
+
+    tick: float | None = None
+    last_trade_date: date | None = None
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """Everything but frames. ``runs``: those with frames, as far as these go. ``told``: all of
     them, as far as their events go too: a run that never got in has no frame. ``doubts``: run and
-    span in which its stamps are not to be trusted."""
+    span in which its stamps are not to be trusted. ``facts``: by conid. ``events``: rows of
+    ``events.sql``."""
 
     runs: list[Run]
     told: list[Run]
@@ -64,6 +75,8 @@ class Surroundings:
     generations: list[Generation]
     calendars: dict[str, CalendarName]
     conids: dict[str, int]
+    facts: dict[int, ContractFacts] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def newest(self) -> int | None:
@@ -88,6 +101,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
     rows = build.rows("runs")
     totals = frames_of_runs(events)
     generations, calendars = _assignments(build, date_end)
+    conids, facts = _contracts(build, date_end)
     runs = [run_of(row, events) for row in rows]
     told = told_runs(runs, rows, events)
     numbers = {run.run_id: run.number for run in told}
@@ -112,7 +126,9 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
         leaps=read_leaps(rows, events),
         generations=generations,
         calendars=calendars,
-        conids=_conids(build, date_end),
+        conids=conids,
+        facts=facts,
+        events=events,
     )
 
 
@@ -150,6 +166,7 @@ def _pods(
             sofar.received + end - first,
             sofar.stored + row["stored"],
             sofar.duplicates + row["rows"] - row["stored"],
+            sofar.holes + row["highest"] + 1 - first - row["stored"],
         )
     for paper_user, count in lost.items():
         sofar = pods.get(paper_user, PodCounts())
@@ -190,13 +207,20 @@ def _calendar(name: str) -> CalendarName:
         ) from error
 
 
-def _conids(build: Build, date_end: int) -> dict[str, int]:
-    """Contract key -> conid: the newest resolution made before the date's end, else the first."""
+def _contracts(build: Build, date_end: int) -> tuple[dict[str, int], dict[int, ContractFacts]]:
+    """Contract key -> conid: the newest resolution made before the date's end, else the first. And
+    what is known of each conid, whenever it was told: it does not change."""
     conids: dict[str, int] = {}
-    for contract, conid, resolved in build.client.query(_CONTRACTS).result_rows:
+    facts: dict[int, ContractFacts] = {}
+    for contract, conid, resolved, tick, last_day in build.client.query(_CONTRACTS).result_rows:
         if contract not in conids or resolved * 1_000_000 < date_end:
             conids[contract] = conid
-    return conids
+        known = facts.get(conid, ContractFacts())
+        facts[conid] = ContractFacts(
+            known.tick if tick is None else tick,
+            known.last_trade_date if last_day is None else date_of(last_day),
+        )
+    return conids, facts
 
 
 def date_of(value: date | datetime) -> date:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ib_platform.config_quality import CheckThresholds
 from ib_platform.states import Cause, Verdict
+
+
+@dataclass(frozen=True)
+class Product:
+    """What is special about one product, ``SYMBOL.EXCHANGE``. ``roll_days``: the front month means
+    the next one that many days before its last trading day."""
+
+    name: str
+    checks: CheckThresholds
+    roll_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -13,7 +24,7 @@ class Thresholds:
 
     ``expected_causes``: gaps that nobody has to explain. ``tail_slack``: a live run whose last
     frame is younger than this against the newest frame of all is merely between two frames
-    (heartbeats come every 10 s).
+    (heartbeats come every 10 s). ``checks``: of all products but ``products``.
     """
 
     coverage: float = 0.995
@@ -22,6 +33,23 @@ class Thresholds:
     silent_after: float = 30.0
     tail_slack: float = 30.0
     expected_causes: tuple[str, ...] = (Cause.NOT_ASSIGNED, Cause.MAINTENANCE)
+    checks: CheckThresholds = CheckThresholds()
+    products: tuple[Product, ...] = ()
+
+    def product(self, contract: str) -> Product:
+        """The product of a contract key."""
+        name = contract.rpartition(".")[0]
+        return next((p for p in self.products if p.name == name), Product(name, self.checks))
+
+    def of(self, contract: str) -> Thresholds:
+        """With the coverage and crossed time that the checks of the contract's product have."""
+        checks = self.product(contract).checks
+        return replace(
+            self,
+            coverage=checks.coverage_warn,
+            coverage_floor=checks.coverage_fail,
+            crossed_time=checks.crossed_fail,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from ib_platform.marketdata.calendar import open_spans
 from ib_platform.marketdata.sessions import CalendarName
-from ib_platform.warehouse.evidence import Evidence, Gap, Silence
+from ib_platform.warehouse.evidence import Evidence, Gap, Silence, Spell
 from ib_platform.warehouse.gaps import expected_spans, find_gaps, tenures
 from ib_platform.warehouse.horizon import DateSpan, data_known_until
 from ib_platform.warehouse.inputs import Surroundings, read_spells
 from ib_platform.warehouse.quality import Facts, Thresholds, judge
-from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, to_ns, union
+from ib_platform.warehouse.spans import (
+    SECOND,
+    Span,
+    difference,
+    intersection,
+    seconds,
+    to_ns,
+    union,
+)
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
 
-_NO_DAY = dict.fromkeys(
+NO_BAR = dict.fromkeys(
     (
         "states",
         "one_sided_states",
@@ -35,7 +43,7 @@ _NO_DAY = dict.fromkeys(
 
 @dataclass(frozen=True)
 class ContractDay:
-    """One contract on one trade date. ``market``: when its market is open."""
+    """One contract on one trade date. ``market``: when its market is open. ``spells``: its own."""
 
     contract: str
     conid: int | None
@@ -45,6 +53,13 @@ class ContractDay:
     gaps: list[Gap]
     counts: dict[str, Any]
     market: list[Span] = field(default_factory=list)
+    spells: list[Spell] = field(default_factory=list)
+
+    @property
+    def recorded(self) -> list[Span]:
+        """When its ladder was followed while the market was open, gaps left out."""
+        followed = intersection((Span(s.begin, s.end) for s in self.spells), self.market)
+        return difference(followed, [Span(gap.begin, gap.end) for gap in self.gaps])
 
     def gap_rows(self) -> list[dict[str, Any]]:
         """Rows of ``gaps``."""
@@ -133,6 +148,7 @@ def _contract_day(
         gaps,
         {},
         market,
+        list(evidence.spells),
     )
 
 
@@ -156,7 +172,7 @@ def build_report(
     return [
         _report_row(
             day,
-            days.get(day.conid or 0, _NO_DAY),
+            days.get(day.conid or 0, NO_BAR),
             around,
             span,
             thresholds,
@@ -175,26 +191,9 @@ def _report_row(
     thresholds: Thresholds,
     crossed_seconds: float,
 ) -> dict[str, Any]:
-    by_cause: dict[str, float] = {}
-    for gap in day.gaps:
-        length = (gap.end - gap.begin) / SECOND
-        by_cause[gap.cause.value] = by_cause.get(gap.cause.value, 0.0) + length
-    missing = seconds(Span(gap.begin, gap.end) for gap in day.gaps)
+    facts = facts_of(day, bar, around, span, crossed_seconds)
+    verdict, reasons = judge(facts, thresholds.of(day.contract))
     pod = around.pods.get(day.paper_user or "")
-    facts = Facts(
-        date_is_open=span.is_open,
-        assigned=day.assigned,
-        expected_seconds=seconds(day.expected),
-        covered_seconds=seconds(day.expected) - missing,
-        gap_seconds_by_cause=by_cause,
-        ladder_frames=day.counts.get("ladder_frames", 0),
-        crossed_seconds=crossed_seconds,
-        two_sided_seconds=bar["two_sided_seconds"],
-        undecodable=day.counts.get("undecodable", 0),
-        frames_received=None if pod is None else pod.received,
-        frames_stored=None if pod is None else pod.stored,
-    )
-    verdict, reasons = judge(facts, thresholds)
     states = bar["states"] + bar["one_sided_states"] + bar["empty_states"]
     return {
         "contract": day.contract,
@@ -207,8 +206,8 @@ def _report_row(
         "covered_seconds": facts.covered_seconds,
         "coverage": facts.coverage,
         "gaps": len(day.gaps),
-        "gap_seconds": missing,
-        "gap_seconds_by_cause": by_cause,
+        "gap_seconds": seconds(Span(gap.begin, gap.end) for gap in day.gaps),
+        "gap_seconds_by_cause": facts.gap_seconds_by_cause,
         "ladder_frames": facts.ladder_frames,
         "orphans": day.counts.get("orphans", 0),
         "two_sided": bar["states"],
@@ -224,3 +223,32 @@ def _report_row(
         "frames_lost": None if pod is None else pod.received - pod.stored,
         "duplicates": None if pod is None else pod.duplicates,
     }
+
+
+def facts_of(
+    day: ContractDay,
+    bar: Mapping[str, Any],
+    around: Surroundings,
+    span: DateSpan,
+    crossed_seconds: float,
+) -> Facts:
+    """What the verdict of one contract rests on. ``bar``: its daily bar."""
+    by_cause: dict[str, float] = {}
+    for gap in day.gaps:
+        length = (gap.end - gap.begin) / SECOND
+        by_cause[gap.cause.value] = by_cause.get(gap.cause.value, 0.0) + length
+    missing = seconds(Span(gap.begin, gap.end) for gap in day.gaps)
+    pod = around.pods.get(day.paper_user or "")
+    return Facts(
+        date_is_open=span.is_open,
+        assigned=day.assigned,
+        expected_seconds=seconds(day.expected),
+        covered_seconds=seconds(day.expected) - missing,
+        gap_seconds_by_cause=by_cause,
+        ladder_frames=day.counts.get("ladder_frames", 0),
+        crossed_seconds=crossed_seconds,
+        two_sided_seconds=bar["two_sided_seconds"],
+        undecodable=day.counts.get("undecodable", 0),
+        frames_received=None if pod is None else pod.received,
+        frames_stored=None if pod is None else pod.stored,
+    )

@@ -41,6 +41,13 @@ BUILD_QUERIES = (
     "returns",
     "bars",
     "steps",
+    "checks_of_frames",
+    "checks_of_states",
+    "checks_of_quotes",
+    "checks_of_overlap",
+    "checks_of_bars",
+    "checks_of_rates",
+    "checks_of_runs",
 )
 """Queries that decide what derived rows say; all others may change freely."""
 _RULES = (
@@ -59,6 +66,23 @@ _RULES = (
     ("ib_platform.warehouse", "quality.py"),
     ("ib_platform.warehouse", "spans.py"),
     ("ib_platform.warehouse", "steps.py"),
+    ("ib_platform", "config_quality.py"),
+    *(
+        ("ib_platform.warehouse.checks", f"{name}.py")
+        for name in (
+            "around",
+            "build",
+            "catalogue",
+            "figures",
+            "finding",
+            "judge",
+            "measure",
+            "of_book",
+            "of_record",
+            "of_whole",
+            "rules",
+        )
+    ),
     ("ib_platform.marketdata", "calendar.py"),
     ("ib_platform.marketdata", "sessions.py"),
     *(("ib_platform.marketdata", name) for name in CALENDAR_FILES),

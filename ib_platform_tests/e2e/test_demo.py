@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ib_platform_tests.e2e.running_demo import RunningDemo
+from ib_platform_tests.warehouse.server import EmbeddedServer
 
 
 @pytest.mark.timeout(600)
@@ -36,6 +38,25 @@ def test_a_bounded_demo_streams_two_ladders_into_bars_and_verdicts(tmp_path: Pat
         assert contract["two_sided"] > 0, name
     assert demo.survivors() == []
     assert "waiting for pod alpha" in demo.said, "it says what it waits for"
+    with EmbeddedServer(
+        tmp_path,
+        password_file=demo.config.clickhouse.password_file,
+        embedded_folder=demo.config.clickhouse.embedded_folder,
+    ) as server:
+        assert_no_check_cries_wolf(server.connect(database="ib"))
+
+
+def assert_no_check_cries_wolf(client: Any) -> None:
+    rows = client.query(
+        "SELECT contract, code, verdict, explanation, source FROM quality_checks "
+        "ORDER BY contract, code"
+    ).result_rows
+    client.close()
+    assert len(rows) == 66
+    assert [row for row in rows if row[2] in ("warn", "fail")] == []
+    assert {row[4] for row in rows} == {"simulated"}
+    unknown = {row[1] for row in rows if row[2] == "unknown"}
+    assert unknown <= {"Q07", "Q26"}, "a new date, without a keyframe but the first"
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(tmp_path: Path) -> None:

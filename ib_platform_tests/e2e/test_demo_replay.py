@@ -66,7 +66,22 @@ def test_the_replayed_capture_is_stored_exactly_once_and_rebuilt_without_a_cross
         password_file=demo.config.clickhouse.password_file,
         embedded_folder=demo.config.clickhouse.embedded_folder,
     ) as server:
-        assert_every_state_and_bar_is_the_twins(server.connect(database="ib"))
+        client = server.connect(database="ib")
+        assert_only_clocks_and_silences_are_said(client)
+        assert_every_state_and_bar_is_the_twins(client)
+
+
+def assert_only_clocks_and_silences_are_said(client: Any) -> None:
+    """Of a capture that is played too fast, with the pauses of its morning."""
+    rows = client.query(
+        "SELECT contract, code, verdict, source FROM quality_checks ORDER BY contract, code"
+    ).result_rows
+    sources = {(contract, source) for contract, _, _, source in rows}
+    assert sources == {("CL.NYMEX.front", "replayed"), ("ES.CME.front", "simulated")}
+    broken = {(contract, code) for contract, code, word, _ in rows if word in ("warn", "fail")}
+    assert {code for _, code in broken} <= {"Q01", "Q02", "Q04", "Q32"}, broken
+    assert {contract for contract, _ in broken} <= {"CL.NYMEX.front"}
+    assert {word for _, code, word, _ in rows if code in ("Q11", "Q12")} == {"not_applicable"}
 
 
 def assert_every_state_and_bar_is_the_twins(client: Any) -> None:

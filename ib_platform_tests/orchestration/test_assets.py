@@ -16,6 +16,7 @@ from ib_platform.config import CONFIG_VARIABLE, ClickHouse, dump_config
 from ib_platform.definitions import defs
 from ib_platform.orchestration.columns import table_schema
 from ib_platform.orchestration.previews import markdown_table
+from ib_platform.warehouse.checks.catalogue import CHECKS
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.support import make_config
@@ -82,7 +83,9 @@ def test_finalizing_a_date(client: Any, record: Recorder, instance: dg.DagsterIn
         "spool_balance",
         "frames_verified",
         "nothing_quarantined",
+        *(check.asset_check for check in CHECKS),
     }
+    assert checks["q06_own_sequence"].passed
     assert checks["nothing_quarantined"].passed
     assert checks["frames_verified"].passed
     assert checks["frames_verified"].metadata["frames_stored"].value == len(record.frames)
@@ -107,6 +110,12 @@ def test_checks_report_what_is_wrong(
     assert not verified.passed
     assert verified.severity is dg.AssetCheckSeverity.ERROR
     assert verified.description == "r: not stored: seq 5"
+    holes = checks["q06_own_sequence"]
+    assert not holes.passed
+    assert holes.severity is dg.AssetCheckSeverity.ERROR
+    assert holes.description == (
+        "CL.NYMEX.front: 1 numbers are missing between the 19 stored frames of the pod"
+    )
     assert verified.metadata["frames_unexplained"].value == 1
     assert "| r | missing | unexplained | 1 |" in str(verified.metadata["findings"].value)
     assert "spool balance" in str(checks["quality_verdict"].metadata["rows"].value)
@@ -173,7 +182,9 @@ def test_every_asset_states_its_grain() -> None:
         assert schema.columns[0].name == "trade_date"
 
 
-@pytest.mark.parametrize("table", ["frames", *TABLES, "gaps", "builds", "contracts", "spells"])
+@pytest.mark.parametrize(
+    "table", ["frames", *TABLES, "gaps", "builds", "contracts", "spells", "quality_checks"]
+)
 def test_the_catalog_shows_the_columns_of_the_database(client: Any, table: str) -> None:
     described = client.query(f"DESCRIBE TABLE {table}").result_rows
     shown = [

@@ -69,6 +69,18 @@ def test_a_table_of_reports(config_file: Path) -> None:
     assert (CL in best.stdout, ES in best.stdout) == (True, False)
 
 
+def test_a_table_of_checks(config_file: Path) -> None:
+    found = run(config_file, "quality", CL, *WEDNESDAY_ALONE, "--checks")
+    assert found.exit_code == 0, found.output
+    lines = [line for line in found.stdout.splitlines() if f"│ {CL}" in line]
+    assert len(lines) == 33
+    assert [cell.strip() for cell in lines[0].split("│")[3:6]] == ["Q01", "coverage", "fail"]
+    assert found.stderr == ""
+    refused = run(config_file, "quality", CL, "--checks", "--min-verdict", "available")
+    assert refused.exit_code == 2
+    assert "--min-verdict means nothing for checks" in refused.stderr
+
+
 def test_csv_is_what_the_api_says(config_file: Path, warehouse_of_record: Warehouse) -> None:
     result = run(config_file, "depth", CL, *WEDNESDAY_ALONE, "--format", "csv")
     assert result.exit_code == 0
@@ -159,7 +171,7 @@ def test_export_of_every_contract(config_file: Path, tmp_path: Path) -> None:
     assert bars.exit_code == 0, bars.output
     assert (folder / f"bars_1d_{CL}.csv").is_file()
     assert (folder / "bars_1d_77.csv").is_file()
-    for table in ("gaps", "quality"):
+    for table in ("gaps", "quality", "checks"):
         every = run(config_file, "export", table, *WEDNESDAY_ALONE, "--output", str(folder))
         assert every.stdout.startswith(f"{folder / table}.parquet: ")
         assert set(read_table(folder / f"{table}.parquet")["contract"].to_pylist()) >= {CL, ES}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ib_platform.config import ClickHouse
+from ib_platform.errors import NothingRecordedError, SelectionError
 from ib_platform.marketdata.bars import BarSize
 from ib_platform.marketdata.calendar import trade_date_span
 from ib_platform.research import selection
@@ -146,6 +147,39 @@ def test_quality_reports(warehouse_of_record: Warehouse) -> None:
     best = warehouse_of_record.quality(None, TUESDAY, THURSDAY, min_verdict="available").arrow()
     assert best["contract"].to_pylist() == [CL]
     assert warehouse_of_record.quality(77, WEDNESDAY).arrow()["conid"].to_pylist() == [77]
+
+
+def test_quality_checks(warehouse_of_record: Warehouse) -> None:
+    table = warehouse_of_record.quality_checks(CL, TUESDAY, WEDNESDAY).arrow()
+    codes = [f"Q{number:02}" for number in range(1, 34)]
+    assert table["code"].to_pylist() == codes * 2
+    assert table["trade_date"].to_pylist() == [TUESDAY] * 33 + [WEDNESDAY] * 33
+    verdicts = table["verdict"].to_pylist()
+    assert "fail" not in verdicts[:33]
+    assert "fail" in verdicts[33:]
+    assert set(verdicts) <= {"pass", "warn", "fail", "report", "not_applicable", "unknown"}
+    few = warehouse_of_record.quality_checks(77, WEDNESDAY, columns=["contract", "value"]).arrow()
+    assert few.schema.names == ["contract", "value"]
+    assert set(few["contract"].to_pylist()) == {"conid.77"}
+    everyone = warehouse_of_record.quality_checks(None, WEDNESDAY)
+    assert everyone.at_most == 33 * 3
+
+
+def test_checks_of_reports_that_are_older_than_them(warehouse: ClickHouse) -> None:
+    with closing(connect(warehouse)) as client:
+        client.insert(
+            "contracts", [(CL, 1, "CL", "NYMEX", "always_open", 0)],
+            column_names=["contract", "conid", "symbol", "exchange", "calendar", "resolved_at"],
+        )  # fmt: skip
+        client.insert(
+            "quality_report", [(TUESDAY, CL, 1, "available")],
+            column_names=["trade_date", "contract", "conid", "verdict"],
+        )  # fmt: skip
+    with Warehouse(warehouse) as opened:
+        with pytest.raises(NothingRecordedError, match="1 reports from 2026-11-17.*`ib-platform c"):
+            opened.quality_checks(CL, TUESDAY, WEDNESDAY)
+        with pytest.raises(SelectionError, match="no trade date from .* was built"):
+            opened.quality_checks(CL, WEDNESDAY)
 
 
 @pytest.mark.parametrize(

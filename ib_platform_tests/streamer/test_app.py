@@ -82,6 +82,7 @@ def test_every_frame_is_stored_and_the_run_ends_cleanly(
     events = stored_events(settings, health.run_id)
     kinds = [event["kind"] for event in events]
     assert kinds[0] == "run_started"
+    assert events[0]["detail"]["source"] == "simulated"
     assert kinds[-1] == "run_stopped"
     balance = events[-1]["detail"]
     assert balance["received"] == balance["spooled"] > 40

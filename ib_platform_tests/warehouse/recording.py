@@ -80,6 +80,7 @@ class Recorder:
     seq: int = 0
     frames: list[tuple[Any, ...]] = field(default_factory=list)
     ladders: list[tuple[Any, ...]] = field(default_factory=list)
+    quotes: list[tuple[Any, ...]] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     books: dict[int, LadderBook] = field(default_factory=dict)
@@ -87,14 +88,37 @@ class Recorder:
     def book(self, conid: int) -> LadderBook:
         return self.books.setdefault(conid, LadderBook())
 
-    def other(self, at: int, topic: str = "system") -> None:
+    def other(self, at: int, topic: str = "system", error: str | None = None) -> None:
         """A frame of another topic."""
-        self._frame(at, topic, None, None)
+        self._frame(at, topic, None, error)
 
     def broken(self, at: int, conid: int) -> None:
         """A ladder frame that cannot be decoded."""
         self.book(conid).frame_lost()
         self._frame(at, "sbd", conid, "not_json")
+
+    def quote(
+        self,
+        at: int,
+        conid: int,
+        *,
+        updated: int | None,
+        bid: int | None = None,
+        ask: int | None = None,
+        availability: str | None = None,
+        payload: bytes = b"",
+    ) -> None:
+        """A quote frame. ``updated``: the sender's time, ns; prices in nanos."""
+        seq = self.seq
+        self._frame(at, "smd", conid, None, payload)
+        bid_price, ask_price = (None if p is None else to_decimal(p) for p in (bid, ask))
+        self.quotes.append(
+            (
+                trade_date(at), at, conid, self.paper_user, self.run_id, seq,
+                None if updated is None else updated // 1_000_000, None, None, None,
+                bid_price, None, ask_price, None, None, availability, DECODER_VERSION,
+            )
+        )  # fmt: skip
 
     def ladder(self, at: int, conid: int, rows: LadderRows) -> State | None:
         """A ladder frame."""
@@ -155,6 +179,8 @@ class Recorder:
             client.insert("frames", self.frames)
         if self.ladders:
             client.insert("ladder_frames", self.ladders)
+        if self.quotes:
+            client.insert("quote_frames", self.quotes)
         rows = [
             (
                 trade_date(e.at), e.at, self.paper_user, self.run_id, number, e.kind, e.cause,
@@ -165,11 +191,13 @@ class Recorder:
         if rows:
             client.insert("stream_events", rows)
 
-    def _frame(self, at: int, topic: str, conid: int | None, error: str | None) -> None:
+    def _frame(
+        self, at: int, topic: str, conid: int | None, error: str | None, payload: bytes = b""
+    ) -> None:
         self.frames.append(
             (
                 trade_date(at), at, at - self.set_by, self.paper_user, self.run_id, 1, self.seq,
-                topic, conid, b"", error, DECODER_VERSION,
+                topic, conid, payload, error, DECODER_VERSION,
             )
         )  # fmt: skip
         self.seq += 1
