@@ -83,6 +83,23 @@ def phase_spans(calendar: CalendarName, trade_date: date) -> list[PhaseSpan]:
     return spans
 
 
+def phases_from(calendar: CalendarName, trade_date: date) -> list[PhaseSpan]:
+    """As ``phase_spans``, but the first one with its own begin, at most a week before."""
+    spans = phase_spans(calendar, trade_date)
+    begin, day = spans[0].begin, trade_date
+    while begin == trade_date_span(day)[0] and trade_date - day < timedelta(days=7):
+        day = _trade_date_before(day)
+        before = phase_spans(calendar, day)[-1]
+        if before.phase is not spans[0].phase:
+            break
+        begin = before.begin
+    return [PhaseSpan(spans[0].phase, begin, spans[0].end), *spans[1:]]
+
+
+def _trade_date_before(day: date) -> date:
+    return trade_date_of(trade_date_span(day)[0] - timedelta(seconds=1))
+
+
 class _Around:
     """Sessions of a trade date and of its neighbours, as they are and as they would be on any other
     day."""

@@ -32,6 +32,7 @@ _KEYS = {
     "spells": "conid, run_id, epoch",
     "bars": "conid, bar_size, bar_start",
     "gaps": "contract, begin",
+    "phases": "contract, begin",
     "suspect_windows": "conid, run_id, begin, cause",
     "quality_report": "contract",
     "quality_checks": "contract, code",
@@ -46,6 +47,7 @@ _WRONG_ROWS = {
         " OR states + one_sided_states + empty_states != frames"
     ),
     "gaps": "end <= begin",
+    "phases": "end <= begin",
     "suspect_windows": "end < begin",
     "quality_report": "covered_seconds > expected_seconds + 0.001",
     "quality_checks": "NOT match(code, '^Q[0-9]{2}$')",

@@ -15,27 +15,29 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trade_dates_between
 from ib_platform.warehouse.build import Build, staged
-from ib_platform.warehouse.checks.build import quality_checks
 from ib_platform.warehouse.connect import warehouse_errors
-from ib_platform.warehouse.crossed import crossed_while_open, seconds_by_conid
+from ib_platform.warehouse.fill import fill
 from ib_platform.warehouse.horizon import DateSpan
-from ib_platform.warehouse.inputs import date_of, read_surroundings
+from ib_platform.warehouse.inputs import date_of
 from ib_platform.warehouse.late_inputs import LATE, LOOK_BACK, late_inputs
 from ib_platform.warehouse.quality import Product, Thresholds
-from ib_platform.warehouse.report import build_report, contract_rows
-from ib_platform.warehouse.spans import SECOND, to_ns
+from ib_platform.warehouse.spans import nanoseconds_text, to_ns
 from ib_platform.warehouse.sql import inputs_version, query
-from ib_platform.warehouse.suspects import suspect_rows
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _LOOK_AHEAD = timedelta(days=5)
-_OPEN_TABLES = ("spells", "gaps", "suspect_windows", "bars", "quality_report", "quality_checks")
+_OPEN_TABLES = (
+    "spells",
+    "phases",
+    "gaps",
+    "suspect_windows",
+    "bars",
+    "quality_report",
+    "quality_checks",
+)
 _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
-_KEPT = "states_of_depth"
-_BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -152,64 +154,10 @@ def _build(
             _note_inputs(build, span)
         if "depth" in tables:
             build.insert_query("depth", query("depth"))
-        _fill(build, span, thresholds)
+        fill(build, span, thresholds)
         build.check()
         rows = build.publish()
     return BuildResult(trade_date, version, span.is_open, rows)
-
-
-def _fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
-    build.insert_query("spells", query("spells"))
-    spells = {"spells": build.stages["spells"]}
-    around = read_surroundings(build, span.end)
-    known_until = around.newest or span.begin
-    if not span.is_open:
-        known_until = max(known_until, span.end)
-    contracts = contract_rows(build, span, around, thresholds)
-    build.insert_rows("gaps", [row for contract in contracts for row in contract.gap_rows()])
-    suspects = suspect_rows(build, around, crossed=[])
-    build.insert_rows("suspect_windows", suspects)
-    states = _kept_states(build)
-    _fill_bars(build, states, known_until)
-    daily = build.client.query(
-        "SELECT conid, states, one_sided_states, empty_states, crossed_states, locked_states, "
-        f"warm_up_states, crossed_seconds, two_sided_seconds FROM {build.stages['bars']} "
-        "WHERE bar_size = '1d'"
-    )
-    days = {row["conid"]: row for row in daily.named_results()}
-    crossed = []
-    if any(row["crossed_states"] for row in days.values()):
-        markets = {day.conid: day.market for day in contracts if day.conid is not None}
-        rows = build.rows("crossed", _KEPT, **spells, **states)
-        crossed = crossed_while_open(rows, markets)
-        doubted = suspect_rows(build, None, crossed=crossed)
-        build.insert_rows("suspect_windows", doubted)
-        suspects = [*suspects, *doubted]
-    report = build_report(contracts, days, around, span, thresholds, seconds_by_conid(crossed))
-    build.insert_rows("quality_report", report)
-    checks = quality_checks(
-        build, span, contracts, around, thresholds, days, crossed, suspects, (_KEPT, states)
-    )
-    build.insert_rows("quality_checks", checks)
-
-
-def _fill_bars(build: Build, states: dict[str, str], known_until: int) -> None:
-    bound = states | {
-        "spells": build.stages["spells"],
-        "gaps": build.stages["gaps"],
-        "suspects": build.stages["suspect_windows"],
-        "known_until": _nanoseconds(known_until),
-    }
-    bar_states = build.work_table("bar_states", _KEPT, **bound)
-    sums = build.work_table("bar_sums", bar_states=bar_states, sizes=list(_BAR_SIZES))
-    build.insert_query("bars", query("bars"), bar_sums=sums, **bound)
-
-
-def _kept_states(build: Build) -> dict[str, str]:
-    """The answer of ``states.sql``, kept in tables once for all that reads it: what
-    ``states_of_depth.sql`` binds."""
-    depth = build.stages.get("depth") or build.copy_of("depth", "depth")
-    return {"depth": depth, "earlier": build.copy_of("depth", "earlier", own_rows=False)}
 
 
 def _note_inputs(build: Build, span: DateSpan) -> None:
@@ -235,15 +183,9 @@ def _parameters(span: DateSpan, version: str, now: datetime) -> dict[str, Any]:
         "read_from": span.trade_date - LOOK_BACK,
         "read_to": span.trade_date + _LOOK_AHEAD,
         "own_rows": True,
-        "date_begin": _nanoseconds(span.begin),
-        "date_end": _nanoseconds(span.end),
+        "date_begin": nanoseconds_text(span.begin),
+        "date_end": nanoseconds_text(span.end),
         "inputs_version": version,
-        "built_at": _nanoseconds(built_at_ms * 1_000_000)[:23],
+        "built_at": nanoseconds_text(built_at_ms * 1_000_000)[:23],
         "built_at_ms": built_at_ms,
     }
-
-
-def _nanoseconds(instant: int) -> str:
-    """An instant as text with all nine digits, in UTC: the client's datetimes hold six."""
-    whole = datetime.fromtimestamp(instant // SECOND, UTC)
-    return f"{whole:%Y-%m-%d %H:%M:%S}.{instant % SECOND:09d}"

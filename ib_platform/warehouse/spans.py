@@ -25,6 +25,12 @@ def to_ns(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
+def nanoseconds_text(instant: int) -> str:
+    """An instant as text with all nine digits, in UTC: the client's datetimes hold six."""
+    whole = datetime.fromtimestamp(instant // SECOND, UTC)
+    return f"{whole:%Y-%m-%d %H:%M:%S}.{instant % SECOND:09d}"
+
+
 def union(spans: Iterable[Span]) -> list[Span]:
     """Spans that touch or overlap become one."""
     joined: list[Span] = []

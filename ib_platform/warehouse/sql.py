@@ -51,6 +51,7 @@ BUILD_QUERIES = (
 )
 """Queries that decide what derived rows say; all others may change freely."""
 _RULES = (
+    ("ib_platform.warehouse", "fill.py"),
     ("ib_platform.warehouse", "gaps.py"),
     ("ib_platform.warehouse", "causes.py"),
     ("ib_platform.warehouse", "evidence.py"),
@@ -60,6 +61,7 @@ _RULES = (
     ("ib_platform.warehouse", "inputs.py"),
     ("ib_platform.warehouse", "losses.py"),
     ("ib_platform.warehouse", "report.py"),
+    ("ib_platform.warehouse", "contract_days.py"),
     ("ib_platform.warehouse", "horizon.py"),
     ("ib_platform.warehouse", "crossed.py"),
     ("ib_platform.warehouse", "suspects.py"),
@@ -85,6 +87,7 @@ _RULES = (
     ),
     ("ib_platform.marketdata", "calendar.py"),
     ("ib_platform.marketdata", "sessions.py"),
+    ("ib_platform.marketdata", "phases.py"),
     *(("ib_platform.marketdata", name) for name in CALENDAR_FILES),
 )
 

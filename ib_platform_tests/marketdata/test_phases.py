@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_platform.marketdata.calendar import open_spans, trade_date_span
-from ib_platform.marketdata.phases import MarketPhase, phase_of, phase_spans
+from ib_platform.marketdata.phases import MarketPhase, phase_of, phase_spans, phases_from
 from ib_platform.marketdata.sessions import CHICAGO, CalendarName
 
 EQUITY = CalendarName.CME_EQUITY
@@ -130,3 +130,25 @@ def test_two_dates_agree_at_their_border(calendar: CalendarName, day: date) -> N
     last = phase_spans(calendar, day)[-1].phase
     following = phase_of(calendar, end)
     assert (last is MarketPhase.OPEN) == (following is MarketPhase.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("day", "first"),
+    [
+        # A Monday's first phase began with Friday's close, a Tuesday's with Monday's.
+        (date(2026, 11, 23), datetime(2026, 11, 20, 22, tzinfo=UTC)),
+        (date(2026, 11, 24), datetime(2026, 11, 23, 22, tzinfo=UTC)),
+    ],
+)
+def test_the_first_phase_has_its_own_begin(day: date, first: datetime) -> None:
+    whole, clipped = phases_from(EQUITY, day), phase_spans(EQUITY, day)
+    assert whole[0].begin == first < trade_date_span(day)[0] == clipped[0].begin
+    assert whole[0].end == clipped[0].end
+    assert whole[1:] == clipped[1:]
+
+
+def test_a_market_that_is_always_open_has_one_phase_without_end() -> None:
+    day = date(2026, 11, 24)
+    (span,) = phases_from(CalendarName.ALWAYS_OPEN, day)
+    assert span.end == trade_date_span(day)[1]
+    assert span.begin <= trade_date_span(day)[0] - timedelta(days=5)

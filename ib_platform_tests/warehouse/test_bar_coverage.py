@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -193,3 +194,34 @@ def test_no_return_across_a_suspect_window(client: Any, config: PlatformConfig) 
     assert day["covered_seconds"] == 240, "one spell"
     assert day["realised_variance"] == pytest.approx(squares(4, 5), rel=1e-9)
     assert day["realised_variance_returns"] == 1
+
+
+CLOSE = to_ns(datetime(2026, 11, 18, 22, tzinfo=UTC))
+"""Of Globex: 16:00 in Chicago."""
+
+
+def test_a_state_holds_no_longer_than_its_market_phase(client: Any, config: PlatformConfig) -> None:
+    recorder = Recorder("r")
+    recorder.ladder(CLOSE - 40 * SECOND, 1, full())
+    recorder.ladder(CLOSE + 20 * SECOND, 1, rows_of(TOP, {11: 6}))
+    recorder.other(CLOSE + 30 * SECOND)
+    rows = built(client, config, recorder)
+    hours = {start: row["two_sided_seconds"] for (size, start), row in rows.items() if size == "1h"}
+    assert hours == {3 * 3600: 40, 4 * 3600: 10}
+    assert day_of(rows)["two_sided_seconds"] == 50
+    phases = client.query("SELECT phase, begin, end FROM phases ORDER BY begin").result_rows
+    assert [phase for phase, _, _ in phases] == ["maintenance", "pre_open", "open", "maintenance"]
+    assert phases[0][1].hour == 22, "the first one has its own begin, before the trade date"
+    assert all(before[2] == after[1] for before, after in pairwise(phases))
+
+
+def test_a_state_of_the_session_before_is_not_carried_over_the_border(
+    client: Any, config: PlatformConfig
+) -> None:
+    """The last state of Tuesday's session is not in force in the break after it."""
+    recorder = Recorder("r")
+    recorder.ladder(CLOSE - 86400 * SECOND - SECOND, 1, full())
+    in_the_break = CLOSE - 86400 * SECOND + 1860 * SECOND
+    recorder.ladder(in_the_break, 1, rows_of(TOP, {11: 6}))
+    recorder.other(in_the_break + SECOND)
+    assert day_of(built(client, config, recorder))["two_sided_seconds"] == 1

@@ -57,8 +57,19 @@ def breaks_of(client: Any, day: date) -> list[Break]:
     return [Break(*row) for row in rows]
 
 
+def edges_of(client: Any, day: date) -> list[tuple[int, int]]:
+    """(conid, instant) at which phases begin and end."""
+    rows = client.query(
+        "SELECT conid, arrayJoin([toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end)]) "
+        "FROM phases WHERE trade_date = {day:Date} AND conid IS NOT NULL",
+        {"day": day},
+    ).result_rows
+    return [(conid, at) for conid, at in rows]
+
+
 def assert_twins_agree(client: Any, recorders: list[Recorder], day: date) -> int:
-    found, wanted = bars(client, day), bars_of(recorders, day, breaks_of(client, day))
+    found = bars(client, day)
+    wanted = bars_of(recorders, day, breaks_of(client, day), edges_of(client, day))
     assert found.keys() == wanted.keys()
     for key, columns in wanted.items():
         for name, value in columns.items():

@@ -30,6 +30,7 @@ EVENING = datetime(2026, 11, 18, 22, 40, tzinfo=UTC)
 TABLES = (
     "depth",
     "spells",
+    "phases",
     "bars",
     "gaps",
     "suspect_windows",

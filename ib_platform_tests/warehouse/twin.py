@@ -58,7 +58,10 @@ def spells_of(recorder: Recorder) -> dict[tuple[int, int], TwinSpell]:
     return spells
 
 
-def lasting_states(recorder: Recorder, breaks: Sequence[Break] = ()) -> list[Lasting]:
+def lasting_states(
+    recorder: Recorder, breaks: Sequence[Break] = (), edges: Sequence[tuple[int, int]] = ()
+) -> list[Lasting]:
+    """``edges``: (conid, instant) at which the phase of a market changes."""
     spells = spells_of(recorder)
     by_conid: dict[int, list[State]] = defaultdict(list)
     for state in recorder.states:
@@ -72,7 +75,9 @@ def lasting_states(recorder: Recorder, breaks: Sequence[Break] = ()) -> list[Las
             else:
                 until = spells[(state.conid, state.update.epoch)].end
             gaps = [b for b in breaks if b.run_id is None and b.conid == state.conid]
-            until = min([until, *(gap.begin for gap in gaps if gap.begin >= state.at)])
+            cuts = [gap.begin for gap in gaps if gap.begin >= state.at]
+            cuts += [at for conid, at in edges if conid == state.conid and at > state.at]
+            until = min([until, *cuts])
             update, last_trade = state.update, None
             if update.last_price is not None and update.last_size is not None:
                 last_trade = (update.last_price, update.last_size)
@@ -88,13 +93,16 @@ def _window(state: State) -> tuple[int, int]:
 
 
 def bars_of(
-    recorders: Sequence[Recorder], day: date, breaks: Sequence[Break] = ()
+    recorders: Sequence[Recorder],
+    day: date,
+    breaks: Sequence[Break] = (),
+    edges: Sequence[tuple[int, int]] = (),
 ) -> dict[tuple[int, str, int], dict[str, Any]]:
     """(conid, bar size, start in seconds) -> columns, but for flags and stamps of the build."""
     begin, end = (int(instant.timestamp()) for instant in trade_date_span(day))
     members: dict[tuple[int, str, int, int], list[Lasting]] = defaultdict(list)
     for recorder in recorders:
-        for lasting in lasting_states(recorder, breaks):
+        for lasting in lasting_states(recorder, breaks, edges):
             if trade_date(lasting.state.at) != day:
                 continue
             for size in BarSize:

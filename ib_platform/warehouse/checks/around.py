@@ -14,8 +14,8 @@ from ib_platform.warehouse.event_details import detail_of
 from ib_platform.warehouse.spans import SECOND, Span, intersection, seconds, union
 
 if TYPE_CHECKING:
+    from ib_platform.warehouse.contract_days import ContractDay
     from ib_platform.warehouse.evidence import Run
-    from ib_platform.warehouse.report import ContractDay
 
 MIXED = "mixed"
 _ENDS_QUOTES = (StreamEventKind.DISCONNECTED, StreamEventKind.RUN_STOPPED)

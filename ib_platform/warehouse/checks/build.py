@@ -24,9 +24,9 @@ from ib_platform.warehouse.spans import Span, seconds
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
+    from ib_platform.warehouse.contract_days import ContractDay
     from ib_platform.warehouse.horizon import DateSpan
     from ib_platform.warehouse.inputs import Surroundings
-    from ib_platform.warehouse.report import ContractDay
 
 _FRONT = "front"
 _MAY_BE_NEGATIVE = frozenset({"NYMEX"})

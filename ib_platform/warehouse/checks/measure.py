@@ -15,8 +15,8 @@ from ib_platform.warehouse.spans import SECOND
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
+    from ib_platform.warehouse.contract_days import ContractDay
     from ib_platform.warehouse.inputs import Surroundings
-    from ib_platform.warehouse.report import ContractDay
 
 TOPICS = (
     "act", "blt", "ech", "error", "message", "ntf", "sbd", "sld", "smd", "smh", "sor", "spl", "ssd",

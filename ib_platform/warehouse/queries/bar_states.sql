@@ -3,19 +3,22 @@
 --
 -- Grain:   one row per book state of the trade date, plus the last state before it of each run that
 --          has a state in it (`own_date` tells them apart).
--- Inputs:  measures.sql, hence ladder_frames; the spells, gaps and suspect windows of the same build.
+-- Inputs:  measures.sql, hence ladder_frames; the spells, gaps, suspect windows and phases of the same
+--          build.
 -- Order:   what follows a state is decided by seq inside (conid, run_id). `place` orders the states
 --          of a contract by (received_at, run_id, seq): one number, which is several times faster
 --          than a tuple.
 -- How:     a state holds until the next one of its run and epoch, the last one of an epoch until
---          the end of its spell, and no state longer than until a gap of the contract begins.
+--          the end of its spell, and no state longer than until a gap of the contract begins or the
+--          market's phase changes.
 --          `carried_until` is the same as the next state of the run tells it.
 --          Order flow and trades are told by steps: from a state to the next of its run and epoch,
 --          neither of them suspect or crossed, no gap and no suspect window of the run between.
 --          Order flow at the touch is that of Cont, Kukanov and Stoikov (2014); a step in which the
 --          last trade changes is a trade.
 -- Repeat:  a pure function of its inputs.
--- Params:  trade_date Date, read_from Date, own_rows Bool, spells, gaps and suspects Identifier.
+-- Params:  trade_date Date, read_from Date, own_rows Bool, spells, gaps, suspects and
+--          phases Identifier.
 WITH
     (
         SELECT arraySort(groupUniqArray(toString(run_id)))
@@ -39,11 +42,17 @@ WITH
         FROM spans
         WHERE run_id = ''
     ),
+    -- A state on a gap's begin is the last one before it, one on a phase's begin is of that phase.
     cuts AS
     (
-        SELECT conid AS cut_conid, span_begin AS cut_at
+        SELECT conid AS cut_conid, span_begin AS cut_behind, span_begin AS cut_at
         FROM spans
         WHERE run_id = ''
+        UNION ALL
+        SELECT assumeNotNull(conid), edge - 1, edge
+        FROM {phases:Identifier}
+        ARRAY JOIN [toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end)] AS edge
+        WHERE trade_date = {trade_date:Date} AND conid IS NOT NULL
     ),
     suspect_spans AS
     (
@@ -114,7 +123,7 @@ SELECT
     last_compared AND (last_price, last_size) != (previous_last_price, previous_last_size) AS traded
 FROM linked
 ASOF LEFT JOIN gap_spans ON conid = gap_conid AND at > gap_begin
-ASOF LEFT JOIN cuts ON conid = cut_conid AND at <= cut_at
+ASOF LEFT JOIN cuts ON conid = cut_conid AND at <= cut_behind
 ASOF LEFT JOIN suspect_spans
     ON conid = suspect_conid AND toString(run_id) = suspect_run AND at >= suspect_begin
 WHERE own_date OR next_own_date

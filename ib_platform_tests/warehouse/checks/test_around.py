@@ -19,8 +19,8 @@ from ib_platform.warehouse.checks.around import (
     sources_said,
     suspects,
 )
+from ib_platform.warehouse.contract_days import ContractDay
 from ib_platform.warehouse.evidence import Gap, Run, Spell
-from ib_platform.warehouse.report import ContractDay
 from ib_platform.warehouse.spans import SECOND, Span
 
 ALWAYS = Span(0, 1000 * SECOND)

@@ -1,0 +1,75 @@
+"""What a build puts into its stages, one table after the other; later ones rest on earlier ones."""
+
+from __future__ import annotations
+
+from ib_platform.warehouse.build import Build
+from ib_platform.warehouse.checks.build import quality_checks
+from ib_platform.warehouse.contract_days import contract_rows
+from ib_platform.warehouse.crossed import crossed_while_open, seconds_by_conid
+from ib_platform.warehouse.horizon import DateSpan
+from ib_platform.warehouse.inputs import read_surroundings
+from ib_platform.warehouse.quality import Thresholds
+from ib_platform.warehouse.report import build_report
+from ib_platform.warehouse.spans import nanoseconds_text
+from ib_platform.warehouse.sql import query
+from ib_platform.warehouse.suspects import suspect_rows
+
+_KEPT = "states_of_depth"
+_BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
+"""Seconds."""
+
+
+def fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
+    build.insert_query("spells", query("spells"))
+    spells = {"spells": build.stages["spells"]}
+    around = read_surroundings(build, span.end)
+    known_until = around.newest or span.begin
+    if not span.is_open:
+        known_until = max(known_until, span.end)
+    contracts = contract_rows(build, span, around, thresholds)
+    build.insert_rows("gaps", [row for contract in contracts for row in contract.gap_rows()])
+    build.insert_rows("phases", [row for contract in contracts for row in contract.phase_rows()])
+    suspects = suspect_rows(build, around, crossed=[])
+    build.insert_rows("suspect_windows", suspects)
+    states = _kept_states(build)
+    _fill_bars(build, states, known_until)
+    daily = build.client.query(
+        "SELECT conid, states, one_sided_states, empty_states, crossed_states, locked_states, "
+        f"warm_up_states, crossed_seconds, two_sided_seconds FROM {build.stages['bars']} "
+        "WHERE bar_size = '1d'"
+    )
+    days = {row["conid"]: row for row in daily.named_results()}
+    crossed = []
+    if any(row["crossed_states"] for row in days.values()):
+        markets = {day.conid: day.market for day in contracts if day.conid is not None}
+        rows = build.rows("crossed", _KEPT, **spells, **states)
+        crossed = crossed_while_open(rows, markets)
+        doubted = suspect_rows(build, None, crossed=crossed)
+        build.insert_rows("suspect_windows", doubted)
+        suspects = [*suspects, *doubted]
+    report = build_report(contracts, days, around, span, thresholds, seconds_by_conid(crossed))
+    build.insert_rows("quality_report", report)
+    checks = quality_checks(
+        build, span, contracts, around, thresholds, days, crossed, suspects, (_KEPT, states)
+    )
+    build.insert_rows("quality_checks", checks)
+
+
+def _fill_bars(build: Build, states: dict[str, str], known_until: int) -> None:
+    bound = states | {
+        "spells": build.stages["spells"],
+        "gaps": build.stages["gaps"],
+        "suspects": build.stages["suspect_windows"],
+        "phases": build.stages["phases"],
+        "known_until": nanoseconds_text(known_until),
+    }
+    bar_states = build.work_table("bar_states", _KEPT, **bound)
+    sums = build.work_table("bar_sums", bar_states=bar_states, sizes=list(_BAR_SIZES))
+    build.insert_query("bars", query("bars"), bar_sums=sums, **bound)
+
+
+def _kept_states(build: Build) -> dict[str, str]:
+    """The answer of ``states.sql``, kept in tables once for all that reads it: what
+    ``states_of_depth.sql`` binds."""
+    depth = build.stages.get("depth") or build.copy_of("depth", "depth")
+    return {"depth": depth, "earlier": build.copy_of("depth", "earlier", own_rows=False)}
