@@ -18,8 +18,8 @@ from ib_platform.warehouse.checks.figures import Measured, PodFigures
 from ib_platform.warehouse.checks.judge import check_rows
 from ib_platform.warehouse.checks.measure import Figures, read_figures, read_sources
 from ib_platform.warehouse.crossed import seconds_by_conid
+from ib_platform.warehouse.facts import NO_BAR, facts_of
 from ib_platform.warehouse.quality import Thresholds, judge
-from ib_platform.warehouse.report import NO_BAR, facts_of
 from ib_platform.warehouse.spans import Span, seconds
 
 if TYPE_CHECKING:
