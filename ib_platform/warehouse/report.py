@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ib_platform.warehouse.contract_days import ContractDay
+from ib_platform.warehouse.facts import NO_BAR, facts_of
 from ib_platform.warehouse.horizon import DateSpan
 from ib_platform.warehouse.inputs import Surroundings
-from ib_platform.warehouse.quality import Facts, Thresholds, judge
-from ib_platform.warehouse.spans import (
-    SECOND,
-    Span,
-    seconds,
-)
-
-if TYPE_CHECKING:
-    pass
-from ib_platform.warehouse.contract_days import ContractDay
-
-NO_BAR = dict.fromkeys(
-    (
-        "states",
-        "one_sided_states",
-        "empty_states",
-        "crossed_states",
-        "locked_states",
-        "warm_up_states",
-        "crossed_seconds",
-        "two_sided_seconds",
-    ),
-    0,
-)
+from ib_platform.warehouse.quality import Thresholds, judge
+from ib_platform.warehouse.spans import Span, seconds
 
 
 def build_report(
@@ -97,32 +77,3 @@ def _report_row(
         "frames_lost": None if pod is None else pod.received - pod.stored,
         "duplicates": None if pod is None else pod.duplicates,
     }
-
-
-def facts_of(
-    day: ContractDay,
-    bar: Mapping[str, Any],
-    around: Surroundings,
-    span: DateSpan,
-    crossed_seconds: float,
-) -> Facts:
-    """What the verdict of one contract rests on. ``bar``: its daily bar."""
-    by_cause: dict[str, float] = {}
-    for gap in day.gaps:
-        length = (gap.end - gap.begin) / SECOND
-        by_cause[gap.cause.value] = by_cause.get(gap.cause.value, 0.0) + length
-    missing = seconds(Span(gap.begin, gap.end) for gap in day.gaps)
-    pod = around.pods.get(day.paper_user or "")
-    return Facts(
-        date_is_open=span.is_open,
-        assigned=day.assigned,
-        expected_seconds=seconds(day.expected),
-        covered_seconds=seconds(day.expected) - missing,
-        gap_seconds_by_cause=by_cause,
-        ladder_frames=day.counts.get("ladder_frames", 0),
-        crossed_seconds=crossed_seconds,
-        two_sided_seconds=bar["two_sided_seconds"],
-        undecodable=day.counts.get("undecodable", 0),
-        frames_received=None if pod is None else pod.received,
-        frames_stored=None if pod is None else pod.stored,
-    )

@@ -62,6 +62,7 @@ _RULES = (
     ("ib_platform.warehouse", "losses.py"),
     ("ib_platform.warehouse", "report.py"),
     ("ib_platform.warehouse", "contract_days.py"),
+    ("ib_platform.warehouse", "facts.py"),
     ("ib_platform.warehouse", "horizon.py"),
     ("ib_platform.warehouse", "crossed.py"),
     ("ib_platform.warehouse", "suspects.py"),

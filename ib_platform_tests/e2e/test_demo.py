@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ib_platform.config import load_config
 from ib_platform_tests.e2e.running_demo import RunningDemo
 from ib_platform_tests.warehouse.server import EmbeddedServer
 
@@ -38,10 +39,11 @@ def test_a_bounded_demo_streams_two_ladders_into_bars_and_verdicts(tmp_path: Pat
         assert contract["two_sided"] > 0, name
     assert demo.survivors() == []
     assert "waiting for pod alpha" in demo.said, "it says what it waits for"
+    settings = load_config(demo.folder / "ib_platform.yaml").clickhouse
     with EmbeddedServer(
         tmp_path,
-        password_file=demo.config.clickhouse.password_file,
-        embedded_folder=demo.config.clickhouse.embedded_folder,
+        password_file=settings.password_file,
+        embedded_folder=settings.embedded_folder,
     ) as server:
         assert_no_check_cries_wolf(server.connect(database="ib"))
 

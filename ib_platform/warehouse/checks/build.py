@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.warehouse.checks.around import (
@@ -18,15 +20,15 @@ from ib_platform.warehouse.checks.figures import Measured, PodFigures
 from ib_platform.warehouse.checks.judge import check_rows
 from ib_platform.warehouse.checks.measure import Figures, read_figures, read_sources
 from ib_platform.warehouse.crossed import seconds_by_conid
+from ib_platform.warehouse.facts import NO_BAR, facts_of
+from ib_platform.warehouse.inputs import ContractFacts, Surroundings
 from ib_platform.warehouse.quality import Thresholds, judge
-from ib_platform.warehouse.report import NO_BAR, facts_of
 from ib_platform.warehouse.spans import Span, seconds
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
     from ib_platform.warehouse.contract_days import ContractDay
     from ib_platform.warehouse.horizon import DateSpan
-    from ib_platform.warehouse.inputs import Surroundings
 
 _FRONT = "front"
 _MAY_BE_NEGATIVE = frozenset({"NYMEX"})
@@ -51,58 +53,91 @@ def quality_checks(
     """
     reported = [day for day in contracts if day.assigned or day.counts]
     overlapping = [day.conid for day in reported if day.conid is not None and pods_overlap(day)]
-    figures = read_figures(
-        build, reported, around, thresholds, states, overlapping, is_open=span.is_open
+    found = _Found(
+        span,
+        contracts,
+        around,
+        thresholds,
+        daily,
+        crossed,
+        suspect_windows,
+        read_figures(
+            build, reported, around, thresholds, states, overlapping, is_open=span.is_open
+        ),
+        _sources(build, reported, around),
     )
-    said = _sources(build, reported, around)
-    crossed_seconds = seconds_by_conid(crossed)
-    rows = []
-    for day in reported:
-        bar = daily.get(day.conid or 0, NO_BAR)
-        facts = facts_of(day, bar, around, span, crossed_seconds.get(day.conid or 0, 0.0))
-        own = thresholds.of(day.contract)
-        product = thresholds.product(day.contract)
-        others = [other for other in contracts if other is not day]
-        silent = silences(day, others, thresholds.silent_after)
-        doubts = suspects(day.conid, suspect_windows, day.recorded)
-        fact = around.facts.get(day.conid or 0)
-        last_day = None if fact is None else fact.last_trade_date
-        is_front = day.contract.endswith(f".{_FRONT}")
-        measured = Measured(
+    return [
+        row
+        for day in reported
+        for row in check_rows(found.of(day), thresholds.product(day.contract).checks)
+    ]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Everything that a build has found out; ``of`` picks what concerns one contract."""
+
+    span: DateSpan
+    contracts: Sequence[ContractDay]
+    around: Surroundings
+    thresholds: Thresholds
+    daily: Mapping[int, Mapping[str, Any]]
+    crossed: Sequence[dict[str, Any]]
+    suspect_windows: Sequence[Mapping[str, Any]]
+    figures: Figures
+    said: Mapping[str, str | None]
+
+    def of(self, day: ContractDay) -> Measured:
+        """What was measured of one contract."""
+        key, figures, around = day.conid or 0, self.figures, self.around
+        crossed_seconds = seconds_by_conid(self.crossed).get(key, 0.0)
+        facts = facts_of(day, self.daily.get(key, NO_BAR), around, self.span, crossed_seconds)
+        others = [other for other in self.contracts if other is not day]
+        silent = silences(day, others, self.thresholds.silent_after)
+        doubts = suspects(day.conid, self.suspect_windows, day.recorded)
+        told = around.facts.get(key, ContractFacts())
+        return Measured(
             contract=day.contract,
             conid=day.conid,
             facts=facts,
-            spoken=judge(facts, own),
-            expected_causes=thresholds.expected_causes,
+            spoken=judge(facts, self.thresholds.of(day.contract)),
+            expected_causes=self.thresholds.expected_causes,
             gaps=len(day.gaps),
             silent_seconds=silent.total,
             silent_alone_seconds=silent.alone,
             silent_while_others=silent.while_others,
             renewal_seconds=longest_without_renewal(
-                _conids(day), around.events, around.told, Span(span.begin, span.end)
+                _conids(day), around.events, around.told, Span(self.span.begin, self.span.end)
             ),
             pod=_pod(day.paper_user, around, figures),
-            book=figures.books.get(day.conid or 0),
-            quotes=figures.quotes.get(day.conid or 0),
-            bars=figures.bars.get(day.conid or 0),
-            rates=figures.rates.get(day.conid or 0),
-            overlap=figures.overlaps.get(day.conid or 0),
-            longest_crossed_seconds=longest_spell(day.conid, crossed),
+            book=figures.books.get(key),
+            quotes=figures.quotes.get(key),
+            bars=figures.bars.get(key),
+            rates=figures.rates.get(key),
+            overlap=figures.overlaps.get(key),
+            longest_crossed_seconds=longest_spell(day.conid, self.crossed),
             recorded_states=day.counts.get("ladder_frames", 0) - day.counts.get("orphans", 0),
             null_cells=day.counts.get("null_cells", 0),
             cells=day.counts.get("cells", 0),
-            tick_known=fact is not None and fact.tick is not None,
-            days_left=None if last_day is None else (last_day - span.trade_date).days,
-            roll_due_days=product.roll_days if is_front else None,
+            tick_known=told.tick is not None,
+            days_left=_days_left(told, self.span.trade_date),
+            roll_due_days=_roll_days(day.contract, self.thresholds),
             recorded_seconds=seconds(day.recorded),
             suspect_seconds=doubts.seconds,
             suspect_by_cause=doubts.by_cause,
             suspect_windows=doubts.windows,
-            forbids_nonpositive=_forbids_nonpositive(day.contract, thresholds),
-            source=one_source(_run_ids(day, around), said),
+            forbids_nonpositive=_forbids_nonpositive(day.contract, self.thresholds),
+            source=one_source(_run_ids(day, around), self.said),
         )
-        rows += check_rows(measured, product.checks)
-    return rows
+
+
+def _days_left(told: ContractFacts, trade_date: date) -> int | None:
+    return None if told.last_trade_date is None else (told.last_trade_date - trade_date).days
+
+
+def _roll_days(contract: str, thresholds: Thresholds) -> int | None:
+    """Only a front month rolls."""
+    return thresholds.product(contract).roll_days if contract.endswith(f".{_FRONT}") else None
 
 
 def _conids(day: ContractDay) -> list[int]:
