@@ -20,6 +20,7 @@ from ib_platform.simulator.fault_cli import fault
 from ib_platform.streamer.drain_command import drain_spool
 from ib_platform.streamer.spool_commands.group import spool
 from ib_platform.verify.command import verify
+from ib_platform.warehouse.rolls_command import rolls
 
 _CONFIG = click.option(
     "--config",
@@ -51,11 +52,13 @@ def main() -> None:
 main.add_command(simulate)
 main.add_command(fault)
 main.add_command(verify)
+main.add_command(rolls)
 main.add_command(spool)
 main.add_command(drain_spool)
 main.add_command(demo)
 main.add_command(stop)
 main.add_command(research.bars)
+main.add_command(research.continuous)
 main.add_command(research.depth)
 main.add_command(research.quality)
 main.add_command(research.export)

@@ -14,12 +14,13 @@ from ib_platform.orchestration import (
 )
 from ib_platform.orchestration.assets.compaction import compaction
 from ib_platform.orchestration.assets.frames import frames
+from ib_platform.orchestration.assets.rolls import rolls
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
-        assets=[frames, compaction],
+        assets=[frames, compaction, rolls],
         asset_checks=dg.load_asset_checks_from_modules([checks, pod_reports, quality_checks]),
         jobs=[*jobs.jobs, *schedules.jobs],
         schedules=schedules.schedules,

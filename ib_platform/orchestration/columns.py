@@ -46,12 +46,15 @@ def _column(match: re.Match[str]) -> dg.TableColumn:
     return dg.TableColumn(match["name"], match["type"], description=match["comment"])
 
 
-def describe_table(table: str, order: str) -> dict[str, dg.MetadataValue | dg.TableSchema | str]:
+def describe_table(
+    table: str, order: str, *, partitioned: bool = True
+) -> dict[str, dg.MetadataValue | dg.TableSchema | str]:
     """Metadata that the catalog understands: columns, storage, order of rows."""
+    partition: dict[str, str] = {"partition by": "trade_date"} if partitioned else {}
     return {
         "dagster/column_schema": table_schema(table),
         "dagster/table_name": f"ib.{table}",
         "dagster/storage_kind": "clickhouse",
-        "partition by": "trade_date",
+        **partition,
         "order by": order,
     }

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from ib_platform.warehouse.compact import BuildResult
+    from ib_platform.warehouse.rolls import RollPlan
 
+_ROLLS_SHOWN = 50
 _PREVIEWS = {
     "depth": """
         SELECT conid, count() AS states, countIf(two_sided) AS two_sided,
@@ -43,6 +45,26 @@ def asset_metadata(client: Client, table: str, result: BuildResult) -> dict[str,
         "rules": result.inputs_version,
         "preliminary": result.preliminary,
         "preview": dg.MetadataValue.md(markdown_table(answer.column_names, answer.result_rows)),
+    }
+
+
+def rolls_metadata(plan: RollPlan, written: int) -> dict[str, Any]:
+    """Metadata of ``rolls`` after ``written`` rows of ``plan`` were appended."""
+    names = ("roll_date", "from", "to", "rule", "difference", "reason", "difference_reason")
+    newest = sorted(plan.rows, key=lambda row: row.roll_date, reverse=True)[:_ROLLS_SHOWN]
+    rows = [
+        (
+            row.roll_date, row.from_contract, row.to_contract, row.rule, row.difference,
+            row.reason, row.difference_reason,
+        )
+        for row in newest
+    ]  # fmt: skip
+    unknown = [r for r in plan.rows if r.from_conid is not None and r.difference is None]
+    return {
+        "rolls": dg.MetadataValue.int(len(plan.rows)),
+        "rows_written": dg.MetadataValue.int(written),
+        "differences_unknown": dg.MetadataValue.int(len(unknown)),
+        "preview": dg.MetadataValue.md(markdown_table(names, rows)),
     }
 
 

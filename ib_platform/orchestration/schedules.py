@@ -38,13 +38,13 @@ refresh_open_date_job = dg.define_asset_job(
 finalize_date_job = dg.define_asset_job(
     "finalize_date_job",
     # The record's own checks are named: frames are external, no run of ours makes them.
-    selection=dg.AssetSelection.assets("depth", "bars", "quality_report")
+    selection=dg.AssetSelection.assets("depth", "bars", "quality_report", "rolls")
     | dg.AssetSelection.checks(
         dg.AssetCheckKey(dg.AssetKey("frames"), "frames_verified"),
         dg.AssetCheckKey(dg.AssetKey("frames"), "nothing_quarantined"),
     ),
     executor_def=dg.in_process_executor,
-    description="Depth, bars, quality report and all checks of a trade date.",
+    description="Depth, bars, quality report and all checks of a trade date; then the rolls.",
 )
 
 

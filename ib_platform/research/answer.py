@@ -96,6 +96,8 @@ def _rows(
     filters["drop_suspect"] = options["drop_suspect"]
     if table == "bars":
         return warehouse.bars(contract, options["size"], begin, end, **filters)
+    if table == "continuous":
+        return warehouse.continuous(contract, options["size"], begin, end, **filters)
     return warehouse.depth(contract, begin, end, **filters)
 
 

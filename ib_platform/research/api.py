@@ -87,6 +87,28 @@ class Warehouse:
             min_verdict=min_verdict, drop_suspect=drop_suspect, columns=columns,
         )  # fmt: skip
 
+    def continuous(
+        self,
+        product: str,
+        size: BarSize | str,
+        begin: When,
+        end: When | None = None,
+        *,
+        min_verdict: Verdict | str | None = None,
+        drop_suspect: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> Rows:
+        """Bars of a product's continuous series (view ``continuous_bars``) that start in the span:
+        the columns of ``bars`` unadjusted, and back-adjusted prices beside them.
+
+        ``product``: like ``CL.NYMEX``. A back-adjusted price is null where the difference of a roll
+        after the bar is unknown (table ``rolls``). Filters: see ``bars``.
+        """
+        return self._reader.pieces(
+            Table.CONTINUOUS, product, span_between(begin, end), bar_size=bar_size_of(size),
+            min_verdict=min_verdict, drop_suspect=drop_suspect, columns=columns,
+        )  # fmt: skip
+
     def depth(
         self,
         contract: str | int,

@@ -20,9 +20,10 @@ WHERE database = currentDatabase() AND table = {table:String} ORDER BY position
 
 
 class Table(StrEnum):
-    """Tables that can be read; docs/data.md has their columns."""
+    """Tables and views that can be read; docs/data.md has their columns."""
 
     BARS = "bars"
+    CONTINUOUS = "continuous_bars"
     DEPTH = "depth"
     QUOTES = "quote_frames"
     GAPS = "gaps"
@@ -39,9 +40,15 @@ class Table(StrEnum):
         """How the rows of one contract are ordered."""
         return _ORDERS[self]
 
+    @property
+    def of_bars(self) -> bool:
+        """Whether its rows are bars."""
+        return self in (Table.BARS, Table.CONTINUOUS)
+
 
 _INSTANTS = {
     Table.BARS: "bar_start",
+    Table.CONTINUOUS: "bar_start",
     Table.DEPTH: "received_at",
     Table.QUOTES: "received_at",
     Table.GAPS: "begin",
@@ -50,6 +57,7 @@ _INSTANTS = {
 }
 _ORDERS = {
     Table.BARS: "t.bar_start",
+    Table.CONTINUOUS: "t.bar_start",
     Table.DEPTH: "t.received_at, t.run_id, t.seq",
     Table.QUOTES: "t.received_at, t.run_id, t.seq",
     Table.GAPS: "t.begin, t.contract",

@@ -1,4 +1,5 @@
-"""The commands ``bars``, ``depth``, ``quality`` and ``export``. They import when they run."""
+"""The commands ``bars``, ``continuous``, ``depth``, ``quality``, ``export``. They import when they
+run."""
 
 from __future__ import annotations
 
@@ -60,6 +61,16 @@ def bars(contract: str, **options: Any) -> None:
     from ib_platform.research.answer import answer
 
     answer("bars", contract, options)
+
+
+@click.command()
+@click.argument("product")
+@_with(_SIZE, _MIN_VERDICT, _DROP_SUSPECT, *_SPAN, *_OUTPUT)
+def continuous(product: str, **options: Any) -> None:
+    """Bars of PRODUCT over its rolls, like CL.NYMEX: unadjusted and back-adjusted prices."""
+    from ib_platform.research.answer import answer
+
+    answer("continuous", product, options)
 
 
 @click.command()

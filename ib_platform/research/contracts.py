@@ -35,8 +35,8 @@ class Resolution:
 
 @dataclass(frozen=True)
 class NamedContract:
-    """A contract key with its resolutions, oldest first; or a conid, which needs none.
-    ``key``: None for a conid."""
+    """A contract key with its resolutions, oldest first; or a conid, which needs none; or a product
+    with its rolls in their place. ``key``: None for a conid and a product."""
 
     name: str
     key: str | None

@@ -85,7 +85,7 @@ def refuse_nothing(client: Client, selection: Selection, reported: Iterable[date
     if selection.bar_size is not None:
         _refuse_size(client, selection, selection.bar_size)
     if not list(reported):
-        what = "bars" if selection.table is Table.BARS else f"rows in {selection.table.value}"
+        what = "bars" if selection.table.of_bars else f"rows in {selection.table.value}"
         raise NothingRecordedError(
             f"{selection.contract.name} has no {what} from {selection.span}; "
             f"{_recorded(client, selection)}"
@@ -126,7 +126,7 @@ def refuse_unchecked(client: Client, condition: str, bound: dict[str, Any]) -> N
 
 def _refuse_size(client: Client, selection: Selection, size: BarSize) -> None:
     others = client.query(
-        "SELECT toString(t.bar_size), count() FROM bars AS t WHERE t.conid IN "
+        f"SELECT toString(t.bar_size), count() FROM {selection.table.value} AS t WHERE t.conid IN "
         "{conids:Array(UInt64)} AND t.bar_start >= {begin:DateTime64(9, 'UTC')} "
         "AND t.bar_start < {end:DateTime64(9, 'UTC')} GROUP BY t.bar_size ORDER BY t.bar_size",
         {"conids": selection.contract.conids, **selection.span.bound},

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.config import ClickHouse
 from ib_platform.marketdata.bars import BarSize
 from ib_platform.research.columns import Columns, Table
-from ib_platform.research.contracts import Contracts
+from ib_platform.research.continuous import find_product
+from ib_platform.research.contracts import Contracts, NamedContract
 from ib_platform.research.existing import (
     at_least,
     refuse_nothing,
@@ -52,10 +53,11 @@ class Reader:
         drop_suspect: bool = False,
         columns: Sequence[str] | None = None,
     ) -> Rows:
-        """Of one contract, read piece by piece: tables that may be big."""
+        """Of one contract, or one product's continuous series, read piece by piece: tables that may
+        be big."""
         minimum = None if min_verdict is None else verdict_of(min_verdict)
         with warehouse_errors(self.settings, f"read {table.value}"):
-            named = Contracts.read(self.client).find(contract)
+            named = self._named(table, contract)
             chosen = Columns.read(self.client, table, columns)
             selection = Selection(table, named, span, bar_size, drop_suspect)
             reports = verdicts(self.client, named, span)
@@ -115,6 +117,11 @@ class Reader:
                     refuse_unchecked(self.client, condition, bound)
             sql = f"SELECT {chosen.select()} {source} ORDER BY {table.order}"
             return self._rows(chosen, [Statement(sql, bound, found)] if found else [])
+
+    def _named(self, table: Table, contract: str | int) -> NamedContract:
+        if table is Table.CONTINUOUS:
+            return find_product(self.client, str(contract))
+        return Contracts.read(self.client).find(contract)
 
     def _rows(self, columns: Columns, statements: Sequence[Statement]) -> Rows:
         return Rows(self.client, self.settings, columns.schema(self.client), statements)

@@ -116,7 +116,7 @@ def statement(selection: Selection, columns: Columns, piece: Piece) -> str:
     # Two decodings of a frame are one row only after a merge.
     source += " AS t" + (" FINAL" if table is Table.QUOTES else "")
     keep = ""
-    if selection.drop_suspect and table is Table.BARS:
+    if selection.drop_suspect and table.of_bars:
         keep = " AND NOT t.suspect AND NOT t.gap"
     elif selection.drop_suspect and table is Table.DEPTH:
         source, keep = source + _DOUBTED, _NOT_DOUBTED

@@ -22,6 +22,10 @@ TABLE_COLUMNS: dict[str, Sequence[str]] = {
         "bar_start", "mid_open", "mid_high", "mid_low", "mid_close", "spread_time_weighted",
         "states", "complete", "suspect", "gap",
     ),
+    "continuous": (
+        "bar_start", "contract", "mid_close", "adjustment", "back_adjusted_mid_close",
+        "spread_time_weighted", "states", "complete", "suspect", "gap",
+    ),
     "depth": (
         "received_at", "bid_size", "best_bid", "best_ask", "ask_size", "complete", "crossed",
         "suspect",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, assign, full
+from ib_platform_tests.warehouse.series import resolve
 
 KEY = "2026-11-18"
 NOON = to_ns(datetime(2026, 11, 18, 18, tzinfo=UTC))
@@ -136,6 +137,22 @@ def test_the_record_can_be_verified_alone(
     assert evaluation.metadata["trade_date"].value == KEY
 
 
+def test_finalizing_a_date_keeps_the_rolls(
+    client: Any, record: Recorder, instance: dg.DagsterInstance
+) -> None:
+    day, expiry = date(2026, 11, 18), date(2026, 11, 19)
+    resolve(client, "front", 1, day, expiry=expiry, hour=20, product="CL.NYMEX")
+    for written in (1, 0):
+        (event,) = run("finalize_date_job", instance).asset_materializations_for_node("rolls")
+        assert event.metadata["rows_written"].value == written
+    assert "| 2026-11-18 |  | CL.NYMEX.2026-11 | last_trade |" in str(
+        event.metadata["preview"].value
+    )
+    assert client.query("SELECT to_conid, decided_by FROM rolls").result_rows == [
+        (1, "asset rolls")
+    ]
+
+
 def test_refreshing_the_open_date(
     client: Any, record: Recorder, instance: dg.DagsterInstance
 ) -> None:
@@ -179,11 +196,24 @@ def test_every_asset_states_its_grain() -> None:
         assert "clickhouse" in node.kinds
         schema = node.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)
-        assert schema.columns[0].name == "trade_date"
+        assert schema.columns[0].name == (
+            "product" if key == dg.AssetKey("rolls") else "trade_date"
+        )
 
 
 @pytest.mark.parametrize(
-    "table", ["frames", *TABLES, "gaps", "builds", "contracts", "spells", "quality_checks"]
+    "table",
+    [
+        "frames",
+        *TABLES,
+        "gaps",
+        "phases",
+        "builds",
+        "contracts",
+        "spells",
+        "quality_checks",
+        "rolls",
+    ],
 )
 def test_the_catalog_shows_the_columns_of_the_database(client: Any, table: str) -> None:
     described = client.query(f"DESCRIBE TABLE {table}").result_rows

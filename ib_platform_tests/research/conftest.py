@@ -2,6 +2,7 @@
 
 Contract key CL.NYMEX.front: conid 1 on Tuesday (a whole day, available), conid 2 on Wednesday (a
 crossed state, a frame that was lost, a long gap: degraded), conid 2 on Thursday, still open.
+CL.NYMEX rolls from 1 to 2 on Wednesday; on Tuesday 2 has one-minute bars 25 cents above those of 1.
 ES.CME.front: assigned to a pod that never came. conid.77: recorded, never assigned.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -25,9 +27,11 @@ from ib_platform.states import StreamEventKind
 from ib_platform.warehouse.compact import build_open_date, finalize
 from ib_platform.warehouse.connect import connect
 from ib_platform.warehouse.migrate import migrate
+from ib_platform.warehouse.rolls import plan_of_record, write_changes
 from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.support import make_config
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, State, assign, full
+from ib_platform_tests.warehouse.series import resolve
 
 TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 11, day) for day in (17, 18, 19))
 BEGIN = {day: to_ns(trade_date_span(day)[0]) for day in (TUESDAY, WEDNESDAY, THURSDAY)}
@@ -98,6 +102,19 @@ def _fill(client: object, record: Recorded) -> None:
     for day in (TUESDAY, WEDNESDAY):
         finalize(client, record.config, day, now=now)  # type: ignore[arg-type]
     build_open_date(client, record.config, THURSDAY, now=now)  # type: ignore[arg-type]
+    _rolls(client, record.config, now)
+
+
+def _rolls(client: Any, config: PlatformConfig, now: datetime) -> None:
+    """What a pod that streams the next month too would have left of it, and the rolls."""
+    for conid, day, expiry in ((1, TUESDAY, TUESDAY), (2, WEDNESDAY, date(2026, 12, 17))):
+        resolve(client, "front", conid, day, expiry=expiry, hour=2, product="CL.NYMEX")
+    client.command(
+        "INSERT INTO bars SELECT * REPLACE (2 AS conid, b.mid_close + 0.25 AS mid_close) "
+        "FROM bars AS b WHERE b.trade_date = {day:Date} AND b.conid = 1 AND b.bar_size = '1m'",
+        {"day": TUESDAY},
+    )
+    write_changes(client, plan_of_record(client, config, now), "tests", now)
 
 
 def _tuesday() -> Recorder:

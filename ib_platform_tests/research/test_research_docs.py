@@ -41,7 +41,7 @@ def test_the_examples_run(
     monkeypatch.chdir(config_file.parent)
     names: dict[str, Any] = {}
     python = blocks("python")
-    assert len(python) == 3
+    assert len(python) == 4
     for block in python:
         exec(compile(block, str(DOCUMENT), "exec"), names)
     assert len(names["bars"]) == 3
@@ -52,7 +52,10 @@ def test_the_examples_run(
     assert len(names["report"]) == 3
     assert names["crossed"] == 1
     printed = capsys.readouterr().out
-    assert printed.startswith("1.0 59.890000000 {Decimal('59.920000000'): -3")
+    tuesday, wednesday, book = printed.splitlines()
+    assert tuesday == "CL.NYMEX.2026-11 59.900000000 60.150000000"
+    assert wednesday == "CL.NYMEX.2026-12 0E-9"
+    assert book.startswith("1.0 59.890000000 {Decimal('59.920000000'): -3")
     warehouse = names["warehouse"]
     assert f"# {warehouse.contracts()}" in python[0]
     warehouse.close()
@@ -71,7 +74,9 @@ def test_the_commands_run(
 
 def test_the_options_are_those_of_the_commands() -> None:
     told = set(re.findall(r"--[a-z][a-z-]+", TEXT)) - {"--config"}
-    commands = (command.bars, command.depth, command.quality, command.export)
+    commands = (
+        command.bars, command.continuous, command.depth, command.quality, command.export,
+    )  # fmt: skip
     known = {name for c in commands for p in c.params for name in p.opts if name.startswith("--")}
     assert told == known - {"--config"}
 

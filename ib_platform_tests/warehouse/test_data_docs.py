@@ -22,17 +22,20 @@ _HEAD = """\
 Made from the schema by
 `UPDATE_DOCS=1 .venv/bin/pytest ib_platform_tests/warehouse/test_data_docs.py`.
 All instants are UTC. Prices are exact decimals. NULL means unknown, 0 means zero. Every table but
-`heartbeats`, `contracts` and `assignments` is partitioned by trade date.
+`heartbeats`, `contracts`, `assignments` and `rolls` is partitioned by trade date.
+`current_rolls` and `continuous_bars` are views: only columns that no table explains are listed.
 """
+_ABOVE = re.compile(r"((?:--.*\n)+)(?:CREATE|ALTER) (?:TABLE|VIEW) (\w+)")
+_VIEWS = ("current_rolls", "continuous_bars")
 
 
 def grains() -> dict[str, str]:
-    """The comment above each CREATE TABLE, or above a later ALTER TABLE: what a row is."""
+    """The comment above each CREATE TABLE or VIEW, or above a later ALTER TABLE: what a row is."""
     found = {}
     for file in sorted(files("ib_platform.warehouse.migrations").iterdir(), key=str):
         if file.name.endswith(".sql"):
             text = file.read_text(encoding="utf-8")
-            for comment, table in re.findall(r"((?:--.*\n)+)(?:CREATE|ALTER) TABLE (\w+)", text):
+            for comment, table in re.findall(_ABOVE, text):
                 lines = [line.removeprefix("--").strip() for line in comment.splitlines()]
                 found[table] = " ".join(lines)
     return found
@@ -47,7 +50,10 @@ def render(settings: ClickHouse) -> str:
                 "WHERE database = {database:String} AND table = {table:String} ORDER BY position",
                 parameters={"database": settings.database, "table": table},
             ).result_rows
-            rows = [f"| {n} | `{t}` | {c} |" for n, t, c in columns]
+            rows = [f"| {n} | `{t}` | {c} |" for n, t, c in columns if c or table not in _VIEWS]
+            if not rows:
+                parts.append(f"\n## {table}\n\n{grain}\n")
+                continue
             header = "| column | type | meaning |\n|---|---|---|\n"
             parts.append(f"\n## {table}\n\n{grain}\n\n{header}" + "\n".join(rows) + "\n")
     return "".join(parts)
