@@ -24,7 +24,15 @@ from pydantic_settings import (
 
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
 from ib_platform.config_gateway import Gateway, Section, SimulatedGateway
-from ib_platform.config_sections import ClickHouse, Contract, Limits, PaperUser, Roll, Runtime
+from ib_platform.config_sections import (
+    ClickHouse,
+    Contract,
+    Limits,
+    PaperUser,
+    Retention,
+    Roll,
+    Runtime,
+)
 from ib_platform.errors import ConfigurationError
 
 CONFIG_VARIABLE = "IB_PLATFORM_CONFIG"
@@ -45,6 +53,7 @@ class PlatformConfig(BaseSettings):
     gateway: Gateway = Gateway()
     runtime: Runtime = Runtime()
     limits: Limits = Limits()
+    retention: Retention = Retention()
 
     @classmethod
     def settings_customise_sources(
@@ -178,6 +187,7 @@ def _with_absolute_paths(config: PlatformConfig, base: Path) -> PlatformConfig:
             "clickhouse": with_absolute(config.clickhouse, "password_file", "embedded_folder"),
             "gateway": gateway.model_copy(update=sections),
             "runtime": with_absolute(config.runtime, "state_dir"),
+            "retention": with_absolute(config.retention, "export_folder"),
         }
     )
 
@@ -195,6 +205,7 @@ __all__: Sequence[str] = (
     "Limits",
     "PaperUser",
     "PlatformConfig",
+    "Retention",
     "Runtime",
     "SimulatedGateway",
     "dump_config",
