@@ -126,10 +126,10 @@ def test_a_record_that_changed_since_its_build_is_kept(
 
 def test_a_date_that_does_not_verify_is_kept(finished: Any, config: PlatformConfig) -> None:
     """A frame is missing; the build knows it, and nobody says why."""
-    finished.command("ALTER TABLE frames DELETE WHERE seq = 30", settings={"mutations_sync": 1})
+    finished.command("ALTER TABLE frames DELETE WHERE seq = 80", settings={"mutations_sync": 1})
     finalize(finished, config, MIDDLE, now=FINISHED)
     found = reasons(config)
-    assert found["bars", str(MIDDLE)] == "verify is not clean: run run: not stored: seq 30"
+    assert found["bars", str(MIDDLE)] == "verify is not clean: run run: not stored: seq 80"
     assert found["frames", str(MIDDLE)] == found["bars", str(MIDDLE)]
     assert found["frames", str(FIRST)] is None
     run(config)
@@ -222,7 +222,8 @@ def test_killed_after_the_partition_was_moved_out(
     first, *rest = apply(config, NOW)
     assert first == f"{table} of 2026-11-16 was moved out and not noted: put back"
     noted = finished.query(
-        "SELECT rows FROM dropped_partitions WHERE table_name = {t:String} AND trade_date = {d:Date}",
+        "SELECT rows FROM dropped_partitions "
+        "WHERE table_name = {t:String} AND trade_date = {d:Date}",
         {"t": table, "d": FIRST},
     ).result_rows
     assert noted == [(rows,)]
