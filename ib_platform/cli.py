@@ -15,6 +15,7 @@ from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.demo.command import demo, stop
 from ib_platform.errors import PlatformError
 from ib_platform.research import command as research
+from ib_platform.retention.command import retention
 from ib_platform.simulator.cli import CONFIG_OPTION, simulate
 from ib_platform.simulator.fault_cli import fault
 from ib_platform.streamer.drain_command import drain_spool
@@ -53,6 +54,7 @@ main.add_command(simulate)
 main.add_command(fault)
 main.add_command(verify)
 main.add_command(rolls)
+main.add_command(retention)
 main.add_command(spool)
 main.add_command(drain_spool)
 main.add_command(demo)

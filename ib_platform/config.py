@@ -26,7 +26,15 @@ from pydantic_settings import (
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
 from ib_platform.config_gateway import Gateway, Section, SimulatedGateway
 from ib_platform.config_quality import CheckThresholds, with_products
-from ib_platform.config_sections import ClickHouse, Contract, Limits, PaperUser, Roll, Runtime
+from ib_platform.config_sections import (
+    ClickHouse,
+    Contract,
+    Limits,
+    PaperUser,
+    Retention,
+    Roll,
+    Runtime,
+)
 from ib_platform.errors import ConfigurationError
 from ib_platform.states import FrameSource
 
@@ -50,6 +58,7 @@ class PlatformConfig(BaseSettings):
     runtime: Runtime = Runtime()
     limits: Limits = Limits()
     quality: CheckThresholds = CheckThresholds()
+    retention: Retention = Retention()
 
     @classmethod
     def settings_customise_sources(
@@ -200,6 +209,7 @@ def _with_absolute_paths(config: PlatformConfig, base: Path) -> PlatformConfig:
             "clickhouse": with_absolute(config.clickhouse, "password_file", "embedded_folder"),
             "gateway": gateway.model_copy(update=sections),
             "runtime": with_absolute(config.runtime, "state_dir"),
+            "retention": with_absolute(config.retention, "export_folder"),
         }
     )
 
@@ -218,6 +228,7 @@ __all__: Sequence[str] = (
     "Limits",
     "PaperUser",
     "PlatformConfig",
+    "Retention",
     "Runtime",
     "SimulatedGateway",
     "dump_config",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -146,3 +146,34 @@ class Limits(Section):
     shutdown_deadline: float = Field(default=15, gt=0)
     heartbeat_every: float = Field(default=5, gt=0, description="Rows in `heartbeats`")
     refresh_open_date_every: Literal[1, 5] = Field(default=5, description="Minutes")
+
+
+_Age = Annotated[int | None, Field(default=None, ge=30)]
+
+
+class Retention(Section):
+    """After how many days old trade dates are exported and dropped. Nothing is, by default."""
+
+    export_folder: Path | None = Field(
+        default=None, description="Parquet files go here before anything is dropped"
+    )
+    frames: _Age = Field(default=None, description="The raw payloads; without them no rebuild")
+    ladder_frames: _Age = Field(default=None, description="Decoded ladders; without them neither")
+    quote_frames: _Age = Field(default=None, description="Decoded quotes")
+    depth: _Age = Field(default=None, description="Book states")
+    bars: _Age = Field(default=None, description="Bars of all sizes")
+
+    @property
+    def ages(self) -> dict[str, int]:
+        """Days by table, of those that are not kept for ever."""
+        ages = self.model_dump(exclude={"export_folder"})
+        return {table: days for table, days in ages.items() if days is not None}
+
+    @model_validator(mode="after")
+    def _exported_first(self) -> Self:
+        if self.ages and self.export_folder is None:
+            raise ValueError(
+                "nothing is dropped that is not exported: set export_folder beside "
+                f"{', '.join(self.ages)}"
+            )
+        return self

@@ -29,10 +29,11 @@ BUDGETS = {
     "recorder": 130,
     "rehearsal": 130,
     "research": 200,
+    "retention": 100,
     "simulator": 370,
     "streamer": 1150,
     "verify": 150,
-    "warehouse": 1400,
+    "warehouse": 900,
 }
 
 

@@ -28,6 +28,13 @@ SELECT countIf(trade_date BETWEEN {first_date:Date} AND {last_date:Date}),
        count(DISTINCT trade_date), min(trade_date), max(trade_date)
 FROM quality_report
 """
+_DROPPED = """
+SELECT count(DISTINCT trade_date), min(trade_date), max(trade_date),
+       arraySort(groupUniqArray(3)(file))
+FROM dropped_partitions
+WHERE table_name = {table:String} AND trade_date BETWEEN {first_date:Date} AND {last_date:Date}
+"""
+_STORED_IN = {Table.CONTINUOUS: "bars"}
 _BEST_FIRST = (Verdict.AVAILABLE, Verdict.DEGRADED, Verdict.PENDING, Verdict.MISSING)
 
 
@@ -80,8 +87,10 @@ def refuse_nothing(client: Client, selection: Selection, reported: Iterable[date
     trade date was looked at; else say what exists.
 
     Raises:
-        NothingRecordedError: nothing of the contract, or of this bar size, was recorded there.
+        NothingRecordedError: nothing of the contract, or of this bar size, was recorded there, or
+            retention has exported and dropped it.
     """
+    _refuse_dropped(client, selection)
     if selection.bar_size is not None:
         _refuse_size(client, selection, selection.bar_size)
     if not list(reported):
@@ -136,6 +145,18 @@ def _refuse_size(client: Client, selection: Selection, size: BarSize) -> None:
         raise NothingRecordedError(
             f"{selection.contract.name} has no {size} bars from {selection.span}; "
             f"bars there: {known}"
+        )
+
+
+def _refuse_dropped(client: Client, selection: Selection) -> None:
+    table = _STORED_IN.get(selection.table, selection.table.value)
+    bound = {**selection.span.dates, "table": table}
+    days, first, last, files = client.query(_DROPPED, bound).result_rows[0]
+    if days:
+        raise NothingRecordedError(
+            f"{selection.contract.name} has no rows from {selection.span}: retention has exported "
+            f"and dropped {table} of {days} trade dates there, {first} to {last}, to "
+            f"{', '.join(files)}"
         )
 
 

@@ -16,6 +16,11 @@ from ib_platform.config import PlatformConfig
 from ib_platform.marketdata.calendar import trade_date_of, trade_date_span, trade_dates_between
 from ib_platform.warehouse.build import Build, staged
 from ib_platform.warehouse.connect import warehouse_errors
+from ib_platform.warehouse.dropped import (
+    dropped_tables,
+    input_dropped_for,
+    refuse_without_inputs,
+)
 from ib_platform.warehouse.fill import fill
 from ib_platform.warehouse.horizon import DateSpan
 from ib_platform.warehouse.inputs import date_of
@@ -82,7 +87,8 @@ def finalize(
     """Depth and everything else. On a date that is still open the report says preliminary, and the
     date still counts as never finalized.
 
-    Raises WarehouseError when a check fails: the old rows stay.
+    Raises WarehouseError when a check fails, or retention has dropped what the build would read:
+    the old rows stay.
     """
     return _build(client, config, trade_date, _FINAL_TABLES, now or datetime.now(UTC))
 
@@ -92,7 +98,8 @@ def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 
 
     Changes are looked for in the last ``look_back_days``; a date without any build is found
     however old it is, and so is one of which a batch was refused or sent again since, or of whose
-    runs a later one has told since.
+    runs a later one has told since. A date of whose record retention has dropped something that a
+    build reads is never due: its rows would be replaced by what is left.
     """
     newest = trade_date_of(now)
     window = {"read_from": newest - timedelta(days=look_back_days), "read_to": newest}
@@ -115,7 +122,9 @@ def dates_needing_revision(client: Client, now: datetime, look_back_days: int = 
         date_of(row[0])
         for row in client.query("SELECT trade_date FROM builds WHERE run_id = ''").result_rows
     }
-    return sorted(changed | (closed - built))
+    dropped = dropped_tables(client)
+    due = changed | (closed - built)
+    return sorted(day for day in due if input_dropped_for(day, dropped) is None)
 
 
 def _dates_to_have(client: Client, now: datetime) -> set[date]:
@@ -145,6 +154,8 @@ def _build(
     thresholds = thresholds_of(config)
     version = inputs_version(thresholds)
     doing = f"build of trade date {trade_date}"
+    with warehouse_errors(config.clickhouse, doing):
+        refuse_without_inputs(client, trade_date)
     with (
         warehouse_errors(config.clickhouse, doing),
         staged(client, trade_date, tables, _parameters(span, version, now)) as build,
