@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from ib_platform.warehouse.evidence import Evidence
+from ib_platform.warehouse.evidence import Evidence, Run, Spell
 from ib_platform.warehouse.inputs import Surroundings
 from ib_platform.warehouse.quality import Thresholds
 from ib_platform.warehouse.spans import SECOND
+
+_GOODBYE = 5 * SECOND
+"""A stopped streamer ends its subscriptions and is gone within this."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ def data_known_until(
     last frame: others need not have ended at the same instant.
 
     Where its ladder is still followed, that is the end of the ladder's spell: frames that arrived
-    between the query of the spells and the query of the runs belong to the next build.
+    between the query of the spells and the query of the runs belong to the next build. So it is
+    where a run that was stopped ended its subscriptions: what comes behind is its goodbye.
     """
     if not span.is_open:
         return span.end
@@ -45,7 +49,14 @@ def data_known_until(
             followed = [
                 spell.end
                 for spell in evidence.spells
-                if spell.run_id == last.run_id and spell.ended_by == "run_end"
+                if spell.run_id == last.run_id
+                and (spell.ended_by == "run_end" or _ended_with(spell, last))
             ]
             return max(followed, default=last.last_at)
     return newest
+
+
+def _ended_with(spell: Spell, run: Run) -> bool:
+    """Whether the run, which was stopped, ended the subscription because of that."""
+    late = run.last_at - spell.end
+    return run.stopped and spell.ended_by == "unsubscribed" and late <= _GOODBYE

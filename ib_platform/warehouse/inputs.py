@@ -104,6 +104,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
     conids, facts = _contracts(build, date_end)
     runs = [run_of(row, events) for row in rows]
     told = told_runs(runs, rows, events)
+    steps = read_steps_back(build, rows, events)
     numbers = {run.run_id: run.number for run in told}
     return Surroundings(
         runs=[replace(run, number=numbers.get(run.run_id, 0)) for run in runs],
@@ -114,7 +115,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
             for row in events
             if row["cause"] is not None and row["kind"] not in _OF_OTHER_RUNS
         ],
-        losses=read_losses(build, events),
+        losses=read_losses(build, events, steps),
         doubts=[
             (run_id, span_of(row), _DOUBTS[row["kind"]])
             for row in events
@@ -122,7 +123,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
             for run_id in (row["run_id"], detail_of(row).get("after_run"))
             if isinstance(run_id, str)
         ],
-        steps=read_steps_back(build, rows, events),
+        steps=steps,
         leaps=read_leaps(rows, events),
         generations=generations,
         calendars=calendars,

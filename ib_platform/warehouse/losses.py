@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ib_platform.states import Cause, StreamEventKind
 from ib_platform.warehouse.event_details import detail_of, span_of
-from ib_platform.warehouse.evidence import Loss
+from ib_platform.warehouse.evidence import Loss, StepBack
 from ib_platform.warehouse.spans import Span
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ STEP_NS = 500_000_000
 """A clock that differs by less was not set."""
 
 
-def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
-    """What the streamer saw being lost, and the holes that damage has left in its spool."""
+def read_losses(
+    build: Build, events: Sequence[dict[str, Any]], steps: Sequence[StepBack]
+) -> list[Loss]:
+    """What the streamer saw being lost, and the holes that damage has left in its spool. ``steps``:
+    where clocks were set back."""
     losses = []
     damaged = set()
     for event in events:
@@ -32,13 +35,14 @@ def read_losses(build: Build, events: Sequence[dict[str, Any]]) -> list[Loss]:
     losses += _quarantined(events)
     run_ids = sorted(run_id for run_id in damaged if isinstance(run_id, str))
     if run_ids:
-        losses += [loss for row in build.rows("holes", run_ids=run_ids) for loss in _hole(row)]
+        rows = build.rows("holes", run_ids=run_ids)
+        losses += [loss for row in rows for loss in _hole(row, steps)]
     return losses
 
 
-def _hole(row: dict[str, Any]) -> list[Loss]:
-    """Where the clock was set meanwhile, nobody knows when: as long as the hole was, by the clock
-    before and by the clock after."""
+def _hole(row: dict[str, Any], steps: Sequence[StepBack]) -> list[Loss]:
+    """Where the clock was set meanwhile, and nobody told when: as long as the hole was, by the
+    clock before and by the clock after."""
     begin, end, elapsed = row["begin"], row["end"], row["elapsed"]
     spans = [Span(begin, end)]
     if end < begin + elapsed or end - begin - elapsed > STEP_NS:
@@ -49,10 +53,24 @@ def _hole(row: dict[str, Any]) -> list[Loss]:
     if end < begin + elapsed:
         # By the clock before it lies in that clock's pass. When the other pass began, nobody knows.
         places = [(before, before), (before, after)]
+        seen = [step for step in steps if _is_seen_inside(step, row)]
+        if len(seen) == 1:
+            spans = [Span(begin, seen[0].until), Span(seen[0].since, end)]
+            places = [(before, before), (after, after)]
     return [
         Loss(row["run_id"], span.begin, span.end, Cause.SPOOL_DAMAGED, between)
         for span, between in zip(spans, places, strict=True)
     ]
+
+
+def _is_seen_inside(step: StepBack, row: dict[str, Any]) -> bool:
+    """Whether the streamer saw the step in the hole, before the frame that ends it."""
+    return bool(
+        step.run_id == row["run_id"]
+        and row["previous_seq"] < step.before_seq <= row["seq"]
+        and step.since < row["end"]
+        and row["begin"] <= step.until
+    )
 
 
 def _quarantined(events: Sequence[dict[str, Any]]) -> list[Loss]:

@@ -38,7 +38,9 @@ def read_steps_back(
         rows = build.rows("steps", run_ids=stepped, least_ns=STEP_NS)
         steps += [
             _narrowed(
-                StepBack(row["run_id"], row["before_seq"], row["until_ns"], row["since_ns"]), told
+                StepBack(row["run_id"], row["before_seq"], row["until_ns"], row["since_ns"]),
+                row["previous_seq"],
+                told,
             )
             for row in rows
         ]
@@ -88,14 +90,16 @@ def _shown_by_frames(
     return by if abs(shown - by) < STEP_NS else shown
 
 
-def _narrowed(shown: StepBack, told: Sequence[StepBack]) -> StepBack:
-    """The step that two frames show, as the streamer saw it: it looks at its clocks more often than
-    frames come. Where that does not fit (several steps between two frames), as they show it."""
+def _narrowed(shown: StepBack, after_seq: int, told: Sequence[StepBack]) -> StepBack:
+    """The step that two frames show, the first one ``after_seq``, as the streamer saw it: it looks
+    at its clocks more often than frames come, and than damage leaves them. Where that does not fit
+    (several steps between two frames), as they show it."""
     by = shown.until - shown.since
     fitting = [
         step
         for step in told
-        if (step.run_id, step.before_seq) == (shown.run_id, shown.before_seq)
+        if step.run_id == shown.run_id
+        and after_seq < step.before_seq <= shown.before_seq
         and abs(step.until - step.since - by) < _SAME_NS
         and step.since <= shown.since
     ]

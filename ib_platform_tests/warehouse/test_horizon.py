@@ -42,6 +42,21 @@ def test_pods_that_are_stopped_together_miss_nothing() -> None:
     assert until(SPAN, [replace(MINE, stopped=True), OTHER], [SPELL]) == 99
 
 
+@pytest.mark.parametrize(
+    ("stopped", "last", "known"),
+    [
+        (True, 100, 99),
+        (False, 100, 100),
+        # It gave the contract away, and was stopped much later.
+        (True, 110, 110),
+    ],
+)
+def test_what_comes_behind_the_goodbye_is_not_missed(stopped: bool, last: int, known: int) -> None:
+    ended = replace(SPELL, ended_by="unsubscribed")
+    run = replace(MINE, stopped=stopped, last_at=last * SECOND)
+    assert until(SPAN, [run], [ended]) == known
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_ended_or_fell_silent_is_missed_until_the_newest_frame(stopped: bool) -> None:
     run = replace(MINE, last_at=60 * SECOND, stopped=stopped)

@@ -59,8 +59,8 @@ def test_a_hole_is_as_long_as_it_lasted(end: int, spans: list[tuple[int, int]]) 
         "end": end * second,
         "elapsed": 5 * second,
     }
-    found = [(loss.begin // second, loss.end // second) for loss in _hole(row)]
+    found = [(loss.begin // second, loss.end // second) for loss in _hole(row, [])]
     assert found == spans
     set_back = [(7, 7), (7, 9)]
     wanted = [(7, 9)] * len(spans) if end >= 15 else set_back
-    assert [loss.between for loss in _hole(row)] == wanted, "by the clock before, in its pass"
+    assert [loss.between for loss in _hole(row, [])] == wanted, "by the clock before, in its pass"

@@ -419,6 +419,24 @@ def test_a_step_was_when_the_streamer_saw_it(warehouse: ClickHouse, tmp_path: Pa
     assert gaps[:-1] == [(15, 17, "disconnected"), (20, 23, "disconnected")]
 
 
+@pytest.mark.parametrize("seq", [60, 65, 70])
+def test_a_step_that_was_told_inside_of_damage_divides_it(
+    warehouse: ClickHouse, tmp_path: Path, seq: int
+) -> None:
+    """Found by the chaos test: the numbers 60 to 69 were lost, for 10 s, and 4 s after the last
+    frame before them the streamer had told that its clock was set back by 40 s."""
+    run = Recorder("alpha-1")
+    _ladders(run, NOON, NOON + 60 * SECOND)
+    run.seq = seq
+    _step(run, 63, 23)
+    run.seq = 70
+    _ladders(run, NOON + 29 * SECOND, NOON + 329 * SECOND)
+    torn = {"run_id": "alpha-1", "next_seq": 60, "found_seq": 70}
+    run.event(NOON + 329 * SECOND, StreamEventKind.SPOOL_TORN, "spool_damaged", **torn)
+    gaps = _compacted(warehouse, tmp_path, [run])
+    assert gaps[:-1] == [(23, 29, "spool_damaged"), (59, 63, "spool_damaged")]
+
+
 def test_a_step_in_a_run_turns_no_order_around(warehouse: ClickHouse, tmp_path: Path) -> None:
     """Found by a reviewer: set back before the run that it follows, a run seemed to be the first,
     and the other one its successor."""

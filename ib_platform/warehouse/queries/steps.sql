@@ -5,11 +5,13 @@
 -- Inputs:  frames of the named runs only.
 -- Order:   by seq inside a run.
 -- Params:  read_from Date, read_to Date, run_ids Array(String), least_ns Int64.
-SELECT run_id, seq AS before_seq, previous_at + monotonic - previous_monotonic AS until_ns, at AS since_ns
+SELECT
+    run_id, previous_seq, seq AS before_seq, previous_at + monotonic - previous_monotonic AS until_ns, at AS since_ns
 FROM
 (
     SELECT
         run_id, seq,
+        lagInFrame(seq, 1, seq) OVER before AS previous_seq,
         toUnixTimestamp64Nano(received_at) AS at,
         lagInFrame(at, 1, at) OVER before AS previous_at,
         toInt64(monotonic_ns) AS monotonic,
