@@ -20,7 +20,7 @@ from ib_platform.demo.prepare import (
     write_config,
 )
 from ib_platform.errors import ConfigurationError, MissingDependencyError, PlatformInUseError
-from ib_platform_tests.ports import free_port
+from ib_platform_tests.ports import free_port, free_port_range
 
 
 def options(folder: Path, **changes: Any) -> DemoOptions:
@@ -34,13 +34,14 @@ def options(folder: Path, **changes: Any) -> DemoOptions:
         "no_ui": False,
         "ui_port": free_port(),
         "clickhouse_port": free_port(),
-        "pod_port": 21000,
+        "pod_port": free_port_range(20),
     }
     return DemoOptions(**{**values, **changes})
 
 
 def test_the_written_configuration_is_the_demos(tmp_path: Path) -> None:
-    config = demo_config(options(tmp_path, replay=tmp_path / "capture.jsonl.gz", speed=60))
+    wanted = options(tmp_path, replay=tmp_path / "capture.jsonl.gz", speed=60, pod_port=21000)
+    config = demo_config(wanted)
     assert load_config(write_config(config, tmp_path)) == config
     assert [user.account for user in config.paper_users] == ["DU1000001", "DU1000002"]
     assert config.gateway.simulator.speed == 60
@@ -102,10 +103,11 @@ def test_the_ui_port_does_not_matter_without_ui(tmp_path: Path) -> None:
 
 
 def test_a_taken_pod_port_names_the_pod(tmp_path: Path) -> None:
+    pod_port = free_port_range(20)
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", pod_port + 12))
         holder.listen()
-        wanted = options(tmp_path, pod_port=holder.getsockname()[1] - 12)
+        wanted = options(tmp_path, pod_port=pod_port)
         with pytest.raises(PlatformInUseError, match=r"the pod of beta.*--pod-port"):
             require_free_ports(demo_config(wanted), wanted)
 
