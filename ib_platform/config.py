@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from ib_platform.config_calendar import CalendarDay
 from ib_platform.config_errors import describe_validation_error, load_yaml_with_lines
 from ib_platform.config_gateway import Gateway, Section, SimulatedGateway
 from ib_platform.config_quality import CheckThresholds, with_products
@@ -36,6 +37,7 @@ from ib_platform.config_sections import (
     Runtime,
 )
 from ib_platform.errors import ConfigurationError
+from ib_platform.marketdata.sessions import use_own_days
 from ib_platform.states import FrameSource
 
 CONFIG_VARIABLE = "IB_PLATFORM_CONFIG"
@@ -59,6 +61,7 @@ class PlatformConfig(BaseSettings):
     limits: Limits = Limits()
     quality: CheckThresholds = CheckThresholds()
     retention: Retention = Retention()
+    calendar_days: tuple[CalendarDay, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -85,6 +88,8 @@ class PlatformConfig(BaseSettings):
         ports = [p for u in users for p in (u.gateway_port, u.gateway_health_port, u.health_port)]
         _refuse_repeats("paper_users", "port", (str(p) for p in ports))
         _refuse_repeats("contracts", "contract", (key for c in self.contracts for key in c.keys))
+        days = (f"{day.day} of {day.calendar}" for day in self.calendar_days)
+        _refuse_repeats("calendar_days", "day", days)
         return self
 
     @model_validator(mode="after")
@@ -150,7 +155,8 @@ def find_config(path: Path | None = None) -> Path:
 
 
 def load_config(path: Path | None = None) -> PlatformConfig:
-    """Read and validate the configuration. Relative paths in it are relative to the file.
+    """Read and validate the configuration. Relative paths in it are relative to the file. From then
+    on this process follows the ``calendar_days`` that it names.
 
     Raises:
         ConfigurationError: unreadable, not YAML, or not valid; the message lists every problem.
@@ -175,6 +181,7 @@ def load_config(path: Path | None = None) -> PlatformConfig:
         ) from error
     except ValidationError as error:
         raise ConfigurationError(describe_validation_error(error, file, lines)) from error
+    use_own_days({(day.calendar, day.day): day.other_hours for day in config.calendar_days})
     return _with_absolute_paths(config, file.resolve().parent)
 
 

@@ -16,6 +16,7 @@ PACKAGE = Path(ib_platform.__file__).parent
 BASE = {
     "__init__",
     "config",
+    "config_calendar",
     "config_errors",
     "clocks",
     "config_gateway",
@@ -106,7 +107,9 @@ def test_a_module_imports_only_the_layers_below(file: Path) -> None:
         return
     allowed = {layer} | (BASE if layer in BASE else ALLOWED[layer])
     # The calendar's names stand in the configuration: one closed list.
-    allowed |= {"marketdata"} if layer in ("config", "config_sections") else set()
+    allowed |= (
+        {"marketdata"} if layer in ("config", "config_calendar", "config_sections") else set()
+    )
     # Late, when somebody asks for it: see test_the_package_itself_loads_nothing.
     allowed |= {"research"} if layer == "__init__" else set()
     for name in imports(ast.parse(file.read_text(encoding="utf-8"))):

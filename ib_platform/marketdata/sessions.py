@@ -3,7 +3,8 @@
 The days that differ come from two files of this package, read once: ``calendars/cme.csv`` is made
 from pandas-market-calendars by ``python -m ib_platform_tests.marketdata.calendar_table``,
 ``calendars/overrides.csv`` is ours and wins where that library is wrong or silent. A pod must not
-carry pandas for a few dozen dates a year, so the library itself is not imported here.
+carry pandas for a few dozen dates a year, so the library itself is not imported here. Days that the
+user's configuration names (``use_own_days``) win over both.
 
 Hours are Chicago wall-clock time of a day, as text: ``17:00-16:00``, ``19:00-07:45 08:30-13:20``. A
 session that would end before it begins has begun on the evening before. No text: no session.
@@ -106,8 +107,7 @@ def read_calendar_file(text: str, name: str) -> dict[tuple[CalendarName, date], 
     for row in reader:
         try:
             key = CalendarName(row["calendar"]), date.fromisoformat(row["day"])
-            if key[1].weekday() > 4:
-                raise ValueError(f"{key[1]} is a {key[1]:%A}: no trade date")
+            require_trade_day(key[1])
             if key in found:
                 raise ValueError(f"{key[1]} of {key[0]} is there twice")
             found[key] = OtherHours(parse_hours(row["hours"]), row["reason"], row["source"])
@@ -116,9 +116,34 @@ def read_calendar_file(text: str, name: str) -> dict[tuple[CalendarName, date], 
     return found
 
 
+def require_trade_day(day: date) -> date:
+    """``day`` itself. Raises ValueError for a Saturday or Sunday."""
+    if day.weekday() > 4:
+        raise ValueError(f"{day} is a {day:%A}: no trade date")
+    return day
+
+
+_own_days: dict[tuple[CalendarName, date], OtherHours] = {}
+
+
+def use_own_days(days: Mapping[tuple[CalendarName, date], OtherHours]) -> None:
+    """From now on these days of the user, and no others, win over the files, in this process.
+
+    What hours a market keeps is a fact of the world and not of a call, so that it is told once,
+    when the configuration is loaded, instead of to everybody who asks for a phase.
+    """
+    _own_days.clear()
+    _own_days.update(days)
+
+
+def own_days() -> Mapping[tuple[CalendarName, date], OtherHours]:
+    """What ``use_own_days`` told last."""
+    return dict(_own_days)
+
+
 def hours_of(calendar: CalendarName, day: date) -> Hours:
     """Hours of a Monday to Friday, Chicago. KeyError for ``always_open``."""
-    other = other_hours().get((calendar, day))
+    other = _own_days.get((calendar, day)) or other_hours().get((calendar, day))
     return weekly_hours(calendar) if other is None else other.hours
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from ib_platform.marketdata.frames import DECODER_VERSION
-from ib_platform.marketdata.sessions import CALENDAR_FILES
+from ib_platform.marketdata.sessions import CALENDAR_FILES, own_days
 from ib_platform.warehouse.quality import Thresholds
 
 _INCLUDE = re.compile(r"/\* include ([a-z_]+\.sql) \*/")
@@ -123,4 +123,6 @@ def inputs_version(thresholds: Thresholds) -> str:
     for package, file in _RULES:
         digest.update(files(package).joinpath(file).read_bytes())
     digest.update(repr(astuple(thresholds)).encode())
+    if own_days():
+        digest.update(repr(sorted(own_days().items())).encode())
     return digest.hexdigest()[:16]
