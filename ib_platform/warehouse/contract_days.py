@@ -21,6 +21,7 @@ from ib_platform.warehouse.spans import (
     to_ns,
     union,
 )
+from ib_platform.warehouse.told_hours import calendar_difference
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -40,6 +41,7 @@ class ContractDay:
     market: list[Span] = field(default_factory=list)
     spells: list[Spell] = field(default_factory=list)
     phases: list[PhaseSpan] = field(default_factory=list)
+    calendar_difference: str | None = None
 
     @property
     def recorded(self) -> list[Span]:
@@ -149,6 +151,7 @@ def _contract_day(
         market,
         list(evidence.spells),
         phases_from(calendar, span.trade_date),
+        calendar_difference(contract, calendar, span.trade_date, around.told_hours),
     )
 
 

@@ -55,4 +55,5 @@ def facts_of(
         undecodable=day.counts.get("undecodable", 0),
         frames_received=None if pod is None else pod.received,
         frames_stored=None if pod is None else pod.stored,
+        calendar_difference=day.calendar_difference,
     )

@@ -16,6 +16,7 @@ from ib_platform.warehouse.losses import read_losses
 from ib_platform.warehouse.runs import frames_of_runs, run_of, told_runs
 from ib_platform.warehouse.spans import Span
 from ib_platform.warehouse.steps import read_leaps, read_steps_back
+from ib_platform.warehouse.told_hours import ToldHours, read_told_hours
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
@@ -62,7 +63,7 @@ class Surroundings:
     """Everything but frames. ``runs``: those with frames, as far as these go. ``told``: all of
     them, as far as their events go too: a run that never got in has no frame. ``doubts``: run and
     span in which its stamps are not to be trusted. ``facts``: by conid. ``events``: rows of
-    ``events.sql``."""
+    ``events.sql``. ``told_hours``: what IBKR told of trading hours."""
 
     runs: list[Run]
     told: list[Run]
@@ -77,6 +78,7 @@ class Surroundings:
     conids: dict[str, int]
     facts: dict[int, ContractFacts] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    told_hours: list[ToldHours] = field(default_factory=list)
 
     @property
     def newest(self) -> int | None:
@@ -130,6 +132,7 @@ def read_surroundings(build: Build, date_end: int) -> Surroundings:
         conids=conids,
         facts=facts,
         events=events,
+        told_hours=read_told_hours(build),
     )
 
 

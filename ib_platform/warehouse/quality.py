@@ -54,7 +54,9 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the verdict of one contract rests on. ``frames_*``: of its pod, None without a run."""
+    """What the verdict of one contract rests on. ``frames_*``: of its pod, None without a run.
+    ``calendar_difference``: see ``told_hours``; where frames exist no reason of the verdict, since
+    nobody knows who is right."""
 
     date_is_open: bool
     assigned: bool
@@ -67,6 +69,7 @@ class Facts:
     undecodable: int
     frames_received: int | None
     frames_stored: int | None
+    calendar_difference: str | None = None
 
     @property
     def coverage(self) -> float | None:
@@ -80,6 +83,8 @@ def judge(facts: Facts, thresholds: Thresholds) -> tuple[Verdict, list[str]]:
         if facts.date_is_open:
             return Verdict.PENDING, ["no ladder frame yet on the open trade date"]
         if facts.assigned and facts.expected_seconds <= 0:
+            if facts.calendar_difference:
+                return Verdict.MISSING, [f"no ladder frame, and {facts.calendar_difference}"]
             # A holiday: nothing is missing.
             return Verdict.AVAILABLE, []
         return Verdict.MISSING, ["assigned, but no ladder frame was recorded"]

@@ -70,6 +70,7 @@ def _report_row(
         "crossed": bar["crossed_states"],
         "locked": bar["locked_states"],
         "crossed_seconds": crossed_seconds,
+        "calendar_difference": facts.calendar_difference,
         "warm_up_share": bar["warm_up_states"] / states if states else None,
         "undecodable": facts.undecodable,
         "frames_received": facts.frames_received,

@@ -69,6 +69,7 @@ _RULES = (
     ("ib_platform.warehouse", "quality.py"),
     ("ib_platform.warehouse", "spans.py"),
     ("ib_platform.warehouse", "steps.py"),
+    ("ib_platform.warehouse", "told_hours.py"),
     ("ib_platform", "config_quality.py"),
     *(
         ("ib_platform.warehouse.checks", f"{name}.py")
@@ -89,6 +90,7 @@ _RULES = (
     ("ib_platform.marketdata", "calendar.py"),
     ("ib_platform.marketdata", "sessions.py"),
     ("ib_platform.marketdata", "phases.py"),
+    ("ib_platform.marketdata", "schedule.py"),
     *(("ib_platform.marketdata", name) for name in CALENDAR_FILES),
 )
 

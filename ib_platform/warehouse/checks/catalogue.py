@@ -47,7 +47,8 @@ _ONE_SIDED = "Without the first seconds of a window (`warm_up`), which lacks its
 
 CHECKS = (
     Check("Q01", "coverage", "share", "Recorded share of the time in which the contract was "
-          "assigned and its market open.", "Unknown for what was in no assignment.",
+          "assigned and its market open.", "Unknown for what was in no assignment. Warns too where "
+          "the hours that IBKR told differ from the calendar.",
           Below("coverage_warn"), Below("coverage_fail")),
     Check("Q02", "gaps", "share", "Share of the expected time in gaps, without those of causes "
           "that nobody has to explain (`not_assigned`, `maintenance`). A gap is a silence longer "

@@ -25,14 +25,19 @@ def coverage(measured: Measured, thresholds: CheckThresholds) -> Finding:
     facts = measured.facts
     if not facts.assigned:
         return unknown("in no assignment: how much is missing is unknown")
+    differs = facts.calendar_difference
     if facts.coverage is None:
+        if differs:
+            return Finding(None, f"{_NOTHING_EXPECTED}, but {differs}", {}, CheckVerdict.WARN)
         return not_applicable(_NOTHING_EXPECTED)
     value = share(facts.covered_seconds, facts.expected_seconds)
+    disputed = bool(differs) and value >= thresholds.coverage_warn
     return Finding(
         value,
         f"{facts.covered_seconds:.3f} s of {facts.expected_seconds:.3f} s expected were recorded "
-        f"({percent(value)})",
+        f"({percent(value)})" + (f"; what is expected is disputed: {differs}" if differs else ""),
         {"covered_seconds": facts.covered_seconds, "expected_seconds": facts.expected_seconds},
+        CheckVerdict.WARN if disputed else None,
     )
 
 
