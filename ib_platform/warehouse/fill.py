@@ -15,8 +15,8 @@ from ib_platform.warehouse.sql import query
 from ib_platform.warehouse.suspects import suspect_rows
 
 _KEPT = "states_of_depth"
-_BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
-"""Seconds."""
+_LONGER = (5, 60, 300, 900, 3600, 86400)
+"""Sizes of bars in seconds, but for the second itself."""
 
 
 def fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
@@ -64,7 +64,10 @@ def _fill_bars(build: Build, states: dict[str, str], known_until: int) -> None:
         "known_until": nanoseconds_text(known_until),
     }
     bar_states = build.work_table("bar_states", _KEPT, **bound)
-    sums = build.work_table("bar_sums", bar_states=bar_states, sizes=list(_BAR_SIZES))
+    sums = build.work_table("bar_sums", bar_states=bar_states)
+    build.add_to(
+        sums, "longer_bar_sums", bar_sums=sums, bar_states=bar_states, sizes=list(_LONGER)
+    )
     build.insert_query("bars", query("bars"), bar_sums=sums, **bound)
 
 

@@ -38,6 +38,7 @@ BUILD_QUERIES = (
     "coverage",
     "bar_states",
     "bar_sums",
+    "longer_bar_sums",
     "returns",
     "bars",
     "steps",
