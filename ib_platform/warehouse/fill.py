@@ -65,9 +65,7 @@ def _fill_bars(build: Build, states: dict[str, str], known_until: int) -> None:
     }
     bar_states = build.work_table("bar_states", _KEPT, **bound)
     sums = build.work_table("bar_sums", bar_states=bar_states)
-    build.add_to(
-        sums, "longer_bar_sums", bar_sums=sums, bar_states=bar_states, sizes=list(_LONGER)
-    )
+    build.add_to(sums, "longer_bar_sums", bar_sums=sums, bar_states=bar_states, sizes=list(_LONGER))
     build.insert_query("bars", query("bars"), bar_sums=sums, **bound)
 
 
