@@ -54,6 +54,7 @@ def render(day: DatePage) -> str:
             length=words.length,
             figure=words.figure,
             both=words.both,
+            dated=words.dated,
             chicago=words.chicago,
         )
     )

@@ -49,6 +49,15 @@ def both(instant: datetime) -> str:
     return f"{chicago(instant)} Chicago, {instant:%H:%M:%S} UTC"
 
 
+def dated(instant: datetime) -> str:
+    """An instant in Chicago and in UTC, each with its date."""
+    return f"{_day_and_time(instant.astimezone(CHICAGO))} Chicago, {_day_and_time(instant)} UTC"
+
+
 def chicago(instant: datetime) -> str:
     """An instant in Chicago, with its day."""
     return f"{instant.astimezone(CHICAGO):%a %d %b %H:%M:%S}"
+
+
+def _day_and_time(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S}"
