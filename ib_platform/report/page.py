@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from ib_platform.states import CheckVerdict, FrameSource
 SHOWN = 12
 """Gaps and suspect windows of a contract that the page lists, each."""
 _BROKEN = (CheckVerdict.FAIL, CheckVerdict.WARN)
+_WITHOUT_NUMBER = (*_BROKEN, CheckVerdict.PASS, CheckVerdict.NOT_APPLICABLE)
 _SOURCES = {
     FrameSource.SIMULATED: (
         "A simulated market.",
@@ -52,7 +53,8 @@ def render(day: DatePage) -> str:
             share=words.share,
             count=words.count,
             length=words.length,
-            figure=words.figure,
+            value=_value,
+            threshold=words.threshold,
             both=words.both,
             dated=words.dated,
             chicago=words.chicago,
@@ -87,6 +89,13 @@ def _broken(contract: ContractPage) -> list[Any]:
     """Its checks that fail, then those that warn."""
     broken = [check for check in contract.checks if check["verdict"] in _BROKEN]
     return sorted(broken, key=lambda check: _BROKEN.index(check["verdict"]))
+
+
+def _value(check: Mapping[str, Any]) -> str:
+    """What a check measured; a dash where it judges without a number, or has nothing to judge."""
+    if check["value"] is None and check["verdict"] in _WITHOUT_NUMBER:
+        return "–"
+    return words.figure(check["value"], check["unit"])
 
 
 def _figures(contract: ContractPage) -> list[tuple[str, str]]:

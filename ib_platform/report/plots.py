@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import HourLocator, num2date
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.marketdata.sessions import CHICAGO
@@ -42,7 +42,8 @@ _STYLE: Any = {
 
 
 def day_plot(contract: ContractPage, day: DatePage) -> str:
-    """Coverage, last price, spread and depth over the same hours of the trade date."""
+    """Coverage, last price, spread and depth over the same hours of the trade date; coverage alone
+    where there is nothing else."""
     with _style():
         return _svg(_day_figure(contract, day))
 
@@ -56,6 +57,12 @@ def day_picture(contract: ContractPage, day: DatePage) -> bytes:
 
 
 def _day_figure(contract: ContractPage, day: DatePage) -> Figure:
+    if not contract.minutes:
+        figure = Figure(figsize=(11, 2.1), layout="constrained")
+        coverage = figure.subplots()
+        _set_hours([coverage], contract, day)
+        _draw_coverage(coverage, contract)
+        return figure
     figure = Figure(figsize=(11, 7.4), layout="constrained")
     axes = figure.subplots(4, 1, sharex=True, height_ratios=[1.15, 2.2, 1.2, 1.5])
     _set_hours(axes, contract, day)
@@ -92,6 +99,10 @@ def arrivals_plot(arrivals: Arrivals) -> str:
                 textcoords="offset points", ha=side, color=colours.INK, fontsize=8,
             )  # fmt: skip
         axis.set(xscale="log", yscale="log", ylabel="frames")
+        # Below the one frame of the emptiest bucket, which would have no height else.
+        axis.set_ylim(bottom=0.6)
+        axis.yaxis.set_major_formatter(FuncFormatter(_whole))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=60))
         axis.xaxis.set_major_formatter(FuncFormatter(_milliseconds))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("since the frame before")
@@ -202,6 +213,10 @@ def _shade_doubts(axis: Axes, contract: ContractPage) -> None:
 def _both_clocks(days: float, _: int) -> str:
     instant = num2date(days, UTC)
     return f"{instant.astimezone(CHICAGO):%H:%M}\n{instant:%H:%M}"
+
+
+def _whole(value: float, _: int) -> str:
+    return f"{value:,.0f}"
 
 
 def _milliseconds(value: float, _: int) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from ib_platform.marketdata.sessions import CHICAGO
 
 UNKNOWN = "unknown"
+_NUMBER = re.compile(r"\d+(\.\d+)?(e-?\d+)?")
 
 
 def share(value: float | None) -> str:
     """A share of 1 in percent, rounded down: 99.9996 % must not read as 100 %."""
-    return UNKNOWN if value is None else f"{int(value * 100_000) / 1000:g} %"
+    if value is None:
+        return UNKNOWN
+    # 0.29 * 100,000 is a hair less than 29,000.
+    return f"{int(round(value * 100_000, 6)) / 1000:g} %"
 
 
 def count(value: float | None) -> str:
@@ -42,6 +47,13 @@ def figure(value: float | None, unit: str) -> str:
     if unit == "seconds":
         return length(value) if value >= 0 else f"{value:g} s"
     return f"{value:,.6g} {unit}".strip()
+
+
+def threshold(text: str | None, unit: str) -> str:
+    """A threshold like ``< 0.995`` in the words of the value beside it; empty where none is."""
+    if text is None:
+        return ""
+    return _NUMBER.sub(lambda found: share(float(found[0])), text) if unit == "share" else text
 
 
 def both(instant: datetime) -> str:
