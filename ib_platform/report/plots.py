@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import HourLocator, num2date
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.marketdata.sessions import CHICAGO
@@ -39,6 +39,9 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
+
+_WAITS = [digit * 10**power for power in range(8) for digit in (1, 2, 5)]
+"""Milliseconds that the axis of waits names, where they are inside of it."""
 
 
 def day_plot(contract: ContractPage, day: DatePage) -> str:
@@ -102,7 +105,7 @@ def arrivals_plot(arrivals: Arrivals) -> str:
         # Below the one frame of the emptiest bucket, which would have no height else.
         axis.set_ylim(bottom=0.6)
         axis.yaxis.set_major_formatter(FuncFormatter(_whole))
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=60))
+        axis.xaxis.set_major_locator(FixedLocator(_WAITS))
         axis.xaxis.set_major_formatter(FuncFormatter(_milliseconds))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("since the frame before")

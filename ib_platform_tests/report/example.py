@@ -101,8 +101,8 @@ def take_picture(page_file: Path, picture: Path, height: int | None = None) -> l
     return [url for url in asked if url != page_file.as_uri() and not url.startswith("data:")]
 
 
-def main() -> None:
-    picture = Path(sys.argv[1])
+def make_picture(picture: Path) -> None:
+    """Record the date on an engine of its own and take a picture of the begin of its page."""
     with TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as server:
         migrate(server.settings)
         config = make_config(Path(folder), clickhouse=server.settings.model_dump())
@@ -110,10 +110,8 @@ def main() -> None:
             record(client, config)
             file = Path(folder) / "page.html"
             print(f"{write_page(client, DAY, file):,} bytes")
-            if len(sys.argv) > 2:
-                Path(sys.argv[2]).write_bytes(file.read_bytes())
             take_picture(file, picture, height=2060)
 
 
 if __name__ == "__main__":
-    main()
+    make_picture(Path(sys.argv[1]))
