@@ -40,6 +40,7 @@ def render(day: DatePage) -> str:
         .render(
             day=day,
             sources=_sources(day),
+            unreal=_SOURCES,
             look=OF_VERDICT,
             colour=OF_CAUSE,
             shown=SHOWN,
@@ -111,6 +112,7 @@ def _figures(contract: ContractPage) -> list[tuple[str, str]]:
         ("of its pod: received", words.count(report["frames_received"])),
         ("of its pod: stored", words.count(report["frames_stored"])),
         ("paper user", report["paper_user"] or words.UNKNOWN),
+        ("source", contract.source or words.UNKNOWN),
     ]
 
 

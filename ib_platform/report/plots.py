@@ -169,6 +169,7 @@ def _draw_price(axis: Axes, contract: ContractPage) -> None:
     )  # fmt: skip
     axis.ticklabel_format(axis="y", style="plain", useOffset=False)
     axis.set_ylabel("price")
+    axis.margins(y=0.12)  # room for the legend
     _legend(axis)
 
 
@@ -184,6 +185,7 @@ def _draw_depth(axis: Axes, contract: ContractPage) -> None:
     _line(axis, contract, lambda minute: minute.bid_depth, colours.BID, "bid", linewidth=0.9)
     _line(axis, contract, lambda minute: minute.ask_depth, colours.ASK, "ask", linewidth=0.9)
     axis.set_ylabel("depth, 5 prices")
+    axis.margins(y=0.2)  # room for the legend
     axis.set_ylim(bottom=0)
     _legend(axis)
 

@@ -205,3 +205,21 @@ def test_the_page_itself_forbids_to_load_anything() -> None:
         "img-src": "data:",
         "style-src": "'unsafe-inline'",
     }
+
+
+@pytest.mark.parametrize("source", ["simulated", "replayed", "mixed"])
+def test_a_source_that_is_not_ibkr_is_said_everywhere(source: str) -> None:
+    contract = ContractPage(REPORT, [check(verdict="pass", source=source)])
+    page = render(DatePage(date(2026, 11, 18), BEGIN, END, (contract,)))
+    assert page.count(f'<span class="badge loud">{source}</span>') == 2, "table and section"
+    assert page.count('<p class="banner loud">') == 1
+    assert f"<dt>source</dt><dd>{source}</dd>" in page
+
+
+@pytest.mark.parametrize(("source", "said"), [("ibkr", "ibkr"), (None, "unknown")])
+def test_other_sources_raise_no_alarm(source: str | None, said: str) -> None:
+    contract = ContractPage(REPORT, [check(verdict="pass", source=source)])
+    page = render(DatePage(date(2026, 11, 18), BEGIN, END, (contract,)))
+    assert 'class="banner loud"' not in page
+    assert 'class="badge loud"' not in page
+    assert f"<dt>source</dt><dd>{said}</dd>" in page
