@@ -1,4 +1,4 @@
-"""`make shots`: screenshots of a running demo's Dagster UI into docs/images.
+"""`make shots`: pictures of a running demo's Dagster UI and of an example's page, into docs/images.
 
 Needs Debian's chromium (`apt-get install chromium`), driven by Playwright. The demo runs until the
 assets have been built once, then one streamer is killed so that the restart run can be shown.
@@ -19,6 +19,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from ib_platform_tests.e2e.running_demo import RunningDemo
+from ib_platform_tests.report.example import make_picture
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 _CHROMIUM_OPTIONS = [
@@ -45,6 +46,7 @@ def main() -> None:
     if chromium is None:
         sys.exit("make shots needs Chromium: apt-get install chromium")
     IMAGES.mkdir(parents=True, exist_ok=True)
+    make_picture(IMAGES / "quality_page.png")
     with TemporaryDirectory() as folder, RunningDemo(Path(folder), ui=True) as demo:
         base = f"http://127.0.0.1:{demo.ui_port}"
         demo.wait(lambda: _materialized(base), "the first quality report")

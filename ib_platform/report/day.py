@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from ib_platform.warehouse.spans import Span, difference, to_ns
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A span with what it is: a gap or suspect window with its cause, or a market phase."""
+    """A span with what it is: a gap or suspect window with its cause, a market phase, or a ladder
+    that was followed."""
 
     begin: datetime
     end: datetime
@@ -58,13 +63,14 @@ class Arrivals:
 @dataclass(frozen=True)
 class ContractPage:
     """One contract. ``report``: its row of ``quality_report``; ``checks``: its rows of
-    ``quality_checks`` in order of their codes."""
+    ``quality_checks`` in order of their codes; ``followed``: its spells, of all runs."""
 
     report: Mapping[str, Any]
     checks: Sequence[Mapping[str, Any]]
     gaps: Sequence[Stretch] = ()
     suspects: Sequence[Stretch] = ()
     phases: Sequence[Stretch] = ()
+    followed: Sequence[Stretch] = ()
     minutes: Sequence[Minute] = ()
     arrivals: Arrivals | None = None
 
@@ -72,6 +78,12 @@ class ContractPage:
     def name(self) -> str:
         """The contract key."""
         return str(self.report["contract"])
+
+    @property
+    def recorded(self) -> list[Stretch]:
+        """Where a ladder of it was followed and no gap lasted; ascending, disjoint."""
+        rest = difference(map(_span, self.followed), map(_span, self.gaps))
+        return [Stretch(_instant(begin), _instant(end), "recorded") for begin, end in rest]
 
     @property
     def source(self) -> str | None:
@@ -117,3 +129,11 @@ class DatePage:
     def preliminary(self) -> bool:
         """Whether the date was still open when it was built."""
         return any(c.report["preliminary"] for c in self.contracts)
+
+
+def _span(stretch: Stretch) -> Span:
+    return Span(to_ns(stretch.begin), to_ns(stretch.end))
+
+
+def _instant(nanoseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from ib_platform.states import CheckVerdict, FrameSource
 SHOWN = 12
 """Gaps and suspect windows of a contract that the page lists, each."""
 _BROKEN = (CheckVerdict.FAIL, CheckVerdict.WARN)
+_WITHOUT_NUMBER = (*_BROKEN, CheckVerdict.PASS, CheckVerdict.NOT_APPLICABLE)
 _SOURCES = {
     FrameSource.SIMULATED: (
         "A simulated market.",
@@ -39,6 +40,7 @@ def render(day: DatePage) -> str:
         .render(
             day=day,
             sources=_sources(day),
+            unreal=_SOURCES,
             look=OF_VERDICT,
             colour=OF_CAUSE,
             shown=SHOWN,
@@ -52,8 +54,10 @@ def render(day: DatePage) -> str:
             share=words.share,
             count=words.count,
             length=words.length,
-            figure=words.figure,
+            value=_value,
+            threshold=words.threshold,
             both=words.both,
+            dated=words.dated,
             chicago=words.chicago,
         )
     )
@@ -88,6 +92,13 @@ def _broken(contract: ContractPage) -> list[Any]:
     return sorted(broken, key=lambda check: _BROKEN.index(check["verdict"]))
 
 
+def _value(check: Mapping[str, Any]) -> str:
+    """What a check measured; a dash where it judges without a number, or has nothing to judge."""
+    if check["value"] is None and check["verdict"] in _WITHOUT_NUMBER:
+        return "–"
+    return words.figure(check["value"], check["unit"])
+
+
 def _figures(contract: ContractPage) -> list[tuple[str, str]]:
     report = contract.report
     return [
@@ -101,6 +112,7 @@ def _figures(contract: ContractPage) -> list[tuple[str, str]]:
         ("of its pod: received", words.count(report["frames_received"])),
         ("of its pod: stored", words.count(report["frames_stored"])),
         ("paper user", report["paper_user"] or words.UNKNOWN),
+        ("source", contract.source or words.UNKNOWN),
     ]
 
 

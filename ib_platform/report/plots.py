@@ -5,21 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from itertools import groupby
+from datetime import UTC
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.dates import ConciseDateFormatter, HourLocator, date2num
+from matplotlib.dates import HourLocator, num2date
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.marketdata.sessions import CHICAGO
 from ib_platform.report import colours
-from ib_platform.report.day import Arrivals, ContractPage, DatePage, Minute, Stretch
+from ib_platform.report.bands import at, draw_bands
+from ib_platform.report.day import Arrivals, ContractPage, DatePage, Minute
 
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, and readable by machines
@@ -39,12 +39,14 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
-_THINNEST = 0.0009
-"""Of the width of the plot: what is shorter would not be seen."""
+
+_WAITS = [digit * 10**power for power in range(8) for digit in (1, 2, 5)]
+"""Milliseconds that the axis of waits names, where they are inside of it."""
 
 
 def day_plot(contract: ContractPage, day: DatePage) -> str:
-    """Coverage, last price, spread and depth over the same hours of the trade date."""
+    """Coverage, last price, spread and depth over the same hours of the trade date; coverage alone
+    where there is nothing else."""
     with _style():
         return _svg(_day_figure(contract, day))
 
@@ -58,6 +60,12 @@ def day_picture(contract: ContractPage, day: DatePage) -> bytes:
 
 
 def _day_figure(contract: ContractPage, day: DatePage) -> Figure:
+    if not contract.minutes:
+        figure = Figure(figsize=(11, 2.1), layout="constrained")
+        coverage = figure.subplots()
+        _set_hours([coverage], contract, day)
+        _draw_coverage(coverage, contract)
+        return figure
     figure = Figure(figsize=(11, 7.4), layout="constrained")
     axes = figure.subplots(4, 1, sharex=True, height_ratios=[1.15, 2.2, 1.2, 1.5])
     _set_hours(axes, contract, day)
@@ -94,6 +102,10 @@ def arrivals_plot(arrivals: Arrivals) -> str:
                 textcoords="offset points", ha=side, color=colours.INK, fontsize=8,
             )  # fmt: skip
         axis.set(xscale="log", yscale="log", ylabel="frames")
+        # Below the one frame of the emptiest bucket, which would have no height else.
+        axis.set_ylim(bottom=0.6)
+        axis.yaxis.set_major_formatter(FuncFormatter(_whole))
+        axis.xaxis.set_major_locator(FixedLocator(_WAITS))
         axis.xaxis.set_major_formatter(FuncFormatter(_milliseconds))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("since the frame before")
@@ -122,30 +134,25 @@ def _set_hours(axes: Sequence[Axes], contract: ContractPage, day: DatePage) -> N
     if begin >= end:
         begin, end = day.begin, day.end
     for axis in axes:
-        axis.set_xlim(_at(begin), _at(end))
-        _shade(axis, contract.phases, colours.OF_PHASE, alpha=0.55)
+        axis.set_xlim(at(begin), at(end))
+        draw_bands(axis, contract.phases, colours.OF_PHASE, alpha=0.55)
     hours = max(1, round((end - begin).total_seconds() / 3600 / 12))
     locator = HourLocator(interval=hours, tz=CHICAGO)
     axes[-1].xaxis.set_major_locator(locator)
-    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=CHICAGO))
-    axes[-1].set_xlabel("Chicago")
+    axes[-1].xaxis.set_major_formatter(FuncFormatter(_both_clocks))
+    axes[-1].set_xlabel("Chicago above, UTC below")
 
 
 def _draw_coverage(axis: Axes, contract: ContractPage) -> None:
-    expected = [p for p in contract.phases if MarketPhase(p.what) is MarketPhase.OPEN]
-    lanes = ((1, contract.gaps), (0, contract.suspects))
-    axis.broken_barh([_bar(p, axis) for p in expected], (1.1, 0.8), color=colours.RECORDED)
-    for lane, stretches in lanes:
-        ordered = sorted(stretches, key=lambda s: s.what)
-        for what, of_cause in groupby(ordered, key=lambda s: s.what):
-            bars = [_bar(stretch, axis) for stretch in of_cause]
-            axis.broken_barh(bars, (lane + 0.1, 0.8), color=colours.OF_CAUSE[what])
+    draw_bands(axis, contract.recorded, {"recorded": colours.RECORDED}, low=0.55, high=0.95)
+    draw_bands(axis, contract.gaps, colours.OF_CAUSE, low=0.55, high=0.95)
+    draw_bands(axis, contract.suspects, colours.OF_CAUSE, low=0.05, high=0.45)
     axis.set_yticks([0.5, 1.5], ["suspect", "recorded"])
     axis.set_ylim(0, 2)
     axis.grid(visible=False)
     axis.tick_params(axis="y", length=0)
     causes = sorted({s.what for s in (*contract.gaps, *contract.suspects)})
-    patches = [Patch(color=colours.RECORDED, label="recorded")]
+    patches = [Patch(color=colours.RECORDED, label="recorded")] if contract.recorded else []
     patches += [Patch(color=colours.OF_CAUSE[cause], label=cause) for cause in causes]
     axis.legend(
         handles=patches, loc="lower left", bbox_to_anchor=(0, 1), ncols=6, borderaxespad=0.2
@@ -157,11 +164,12 @@ def _draw_price(axis: Axes, contract: ContractPage) -> None:
     _line(axis, contract, lambda minute: minute.mid, colours.PRICE, "mid", linewidth=0.9)
     last = [(m.begin, m.last) for m in contract.minutes if m.last is not None]
     axis.plot(
-        [_at(at) for at, _ in last], [price for _, price in last], ".",
+        [at(begin) for begin, _ in last], [price for _, price in last], ".",
         color=colours.LAST, markersize=2.5, label="last trade",
     )  # fmt: skip
     axis.ticklabel_format(axis="y", style="plain", useOffset=False)
     axis.set_ylabel("price")
+    axis.margins(y=0.12)  # room for the legend
     _legend(axis)
 
 
@@ -177,6 +185,7 @@ def _draw_depth(axis: Axes, contract: ContractPage) -> None:
     _line(axis, contract, lambda minute: minute.bid_depth, colours.BID, "bid", linewidth=0.9)
     _line(axis, contract, lambda minute: minute.ask_depth, colours.ASK, "ask", linewidth=0.9)
     axis.set_ylabel("depth, 5 prices")
+    axis.margins(y=0.2)  # room for the legend
     axis.set_ylim(bottom=0)
     _legend(axis)
 
@@ -194,36 +203,25 @@ def _line(
     **style: Any,
 ) -> None:
     """Broken where a gap begins: what nobody saw is not drawn through."""
-    points = [(_at(minute.begin), value(minute)) for minute in contract.minutes]
-    points += [(_at(gap.begin) + 1e-9, None) for gap in contract.gaps]
+    points = [(at(minute.begin), value(minute)) for minute in contract.minutes]
+    points += [(at(gap.begin) + 1e-9, None) for gap in contract.gaps]
     points.sort(key=lambda point: point[0])
     ys = [float("nan") if y is None else y for _, y in points]
     axis.plot([x for x, _ in points], ys, color=colour, label=label, **style)
 
 
 def _shade_doubts(axis: Axes, contract: ContractPage) -> None:
-    _shade(axis, contract.suspects, colours.OF_CAUSE, alpha=0.5)
-    for gap in contract.gaps:
-        begin, width = _bar(gap, axis)
-        axis.axvspan(begin, begin + width, facecolor="none", edgecolor=colours.OF_CAUSE[gap.what],
-                     hatch="////", linewidth=0, alpha=0.6)  # fmt: skip
+    draw_bands(axis, contract.suspects, colours.OF_CAUSE, alpha=0.5)
+    draw_bands(axis, contract.gaps, colours.OF_CAUSE, hatched=True, alpha=0.6)
 
 
-def _shade(axis: Axes, stretches: Sequence[Stretch], colour: Any, alpha: float) -> None:
-    for stretch in stretches:
-        begin, width = _bar(stretch, axis)
-        axis.axvspan(begin, begin + width, color=colour[stretch.what], alpha=alpha, linewidth=0)
+def _both_clocks(days: float, _: int) -> str:
+    instant = num2date(days, UTC)
+    return f"{instant.astimezone(CHICAGO):%H:%M}\n{instant:%H:%M}"
 
 
-def _bar(stretch: Stretch, axis: Axes) -> tuple[float, float]:
-    begin, end = _at(stretch.begin), _at(stretch.end)
-    left, right = axis.get_xlim()
-    begin, end = max(begin, left), min(end, right)
-    return begin, max(end - begin, (right - left) * _THINNEST)
-
-
-def _at(instant: datetime) -> float:
-    return float(date2num(instant))
+def _whole(value: float, _: int) -> str:
+    return f"{value:,.0f}"
 
 
 def _milliseconds(value: float, _: int) -> str:

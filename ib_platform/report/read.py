@@ -30,6 +30,10 @@ _SUSPECTS = """
 SELECT conid AS of, begin, end, cause AS what FROM suspect_windows
 WHERE trade_date = {trade_date:Date} ORDER BY begin, end
 """
+_FOLLOWED = """
+SELECT conid AS of, begin, end, 'followed' AS what FROM spells
+WHERE trade_date = {trade_date:Date} ORDER BY begin, end
+"""
 _MINUTES = """
 SELECT conid, bar_start AS begin, toFloat64(mid_close) AS mid, toFloat64(last_trade_close) AS last,
        spread_time_weighted_ticks AS spread, bid_depth_5_time_weighted AS bid_depth,
@@ -50,7 +54,9 @@ def read_date(client: Client, trade_date: date) -> DatePage:
 
     reports = rows(_REPORTS)
     checks = _by(rows(_CHECKS), "contract")
-    gaps, phases, suspects = (_stretches(rows(sql)) for sql in (_GAPS, _PHASES, _SUSPECTS))
+    gaps, phases, suspects, followed = (
+        _stretches(rows(sql)) for sql in (_GAPS, _PHASES, _SUSPECTS, _FOLLOWED)
+    )
     minutes = _by(rows(_MINUTES), "conid")
     arrivals = {row["conid"]: row for row in rows(query("report_arrivals"))} if reports else {}
     return DatePage(
@@ -64,6 +70,7 @@ def read_date(client: Client, trade_date: date) -> DatePage:
                 gaps.get(report["contract"], []),
                 suspects.get(report["conid"], []),
                 phases.get(report["contract"], []),
+                followed.get(report["conid"], []),
                 [_minute(row) for row in minutes.get(report["conid"], [])],
                 _arrivals(arrivals.get(report["conid"])),
             )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from ib_platform.marketdata.sessions import CHICAGO
 
 UNKNOWN = "unknown"
+_NUMBER = re.compile(r"\d+(\.\d+)?(e-?\d+)?")
 
 
 def share(value: float | None) -> str:
     """A share of 1 in percent, rounded down: 99.9996 % must not read as 100 %."""
-    return UNKNOWN if value is None else f"{int(value * 100_000) / 1000:g} %"
+    if value is None:
+        return UNKNOWN
+    # 0.29 * 100,000 is a hair less than 29,000.
+    return f"{int(round(value * 100_000, 6)) / 1000:g} %"
 
 
 def count(value: float | None) -> str:
@@ -44,11 +49,27 @@ def figure(value: float | None, unit: str) -> str:
     return f"{value:,.6g} {unit}".strip()
 
 
+def threshold(text: str | None, unit: str) -> str:
+    """A threshold like ``< 0.995`` in the words of the value beside it; empty where none is."""
+    if text is None:
+        return ""
+    return _NUMBER.sub(lambda found: share(float(found[0])), text) if unit == "share" else text
+
+
 def both(instant: datetime) -> str:
     """An instant in Chicago and in UTC."""
     return f"{chicago(instant)} Chicago, {instant:%H:%M:%S} UTC"
 
 
+def dated(instant: datetime) -> str:
+    """An instant in Chicago and in UTC, each with its date."""
+    return f"{_day_and_time(instant.astimezone(CHICAGO))} Chicago, {_day_and_time(instant)} UTC"
+
+
 def chicago(instant: datetime) -> str:
     """An instant in Chicago, with its day."""
     return f"{instant.astimezone(CHICAGO):%a %d %b %H:%M:%S}"
+
+
+def _day_and_time(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S}"

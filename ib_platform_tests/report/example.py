@@ -71,6 +71,13 @@ def _follow(
         )
 
 
+_TOO_WIDE = """() => [...document.querySelectorAll("td, th, dt, dd, li, p, h1, h2, h3, .badge")]
+  .filter(element => element.scrollWidth > element.clientWidth + 1)
+  .map(element => element.textContent.trim())"""
+_WINDOWS = (390, 1180)
+"""Pixels of width: a telephone's, and that of the picture."""
+
+
 def take_picture(page_file: Path, picture: Path, height: int | None = None) -> list[str]:
     """A picture of the page, of its first ``height`` pixels where that is given; returns what the
     page asked the network for."""
@@ -79,20 +86,23 @@ def take_picture(page_file: Path, picture: Path, height: int | None = None) -> l
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": 1180, "height": 900})
+        page = browser.new_page(viewport={"width": _WINDOWS[-1], "height": 900})
         page.on("request", lambda request: asked.append(request.url))
         page.goto(page_file.as_uri())
         page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
-        wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-        assert not wide, "the page is wider than its window"
+        for width in _WINDOWS:
+            page.set_viewport_size({"width": width, "height": 900})
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, f"the page is {wide} pixels wider than a window of {width}"
+            assert page.evaluate(_TOO_WIDE) == [], f"text overflows in a window of {width}"
         clip = FloatRect(x=0, y=0, width=1180, height=height) if height else None
         page.screenshot(path=picture, full_page=True, clip=clip)
         browser.close()
     return [url for url in asked if url != page_file.as_uri() and not url.startswith("data:")]
 
 
-def main() -> None:
-    picture = Path(sys.argv[1])
+def make_picture(picture: Path) -> None:
+    """Record the date on an engine of its own and take a picture of the begin of its page."""
     with TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as server:
         migrate(server.settings)
         config = make_config(Path(folder), clickhouse=server.settings.model_dump())
@@ -100,10 +110,8 @@ def main() -> None:
             record(client, config)
             file = Path(folder) / "page.html"
             print(f"{write_page(client, DAY, file):,} bytes")
-            if len(sys.argv) > 2:
-                Path(sys.argv[2]).write_bytes(file.read_bytes())
             take_picture(file, picture, height=2060)
 
 
 if __name__ == "__main__":
-    main()
+    make_picture(Path(sys.argv[1]))
