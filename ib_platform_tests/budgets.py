@@ -28,6 +28,7 @@ BUDGETS = {
     "orchestration": 270,
     "recorder": 130,
     "rehearsal": 130,
+    "report": 120,
     "research": 200,
     "retention": 100,
     "simulator": 370,

@@ -6,6 +6,7 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from ib_platform.errors import SelectionError
 from ib_platform.report.day import DatePage
@@ -20,7 +21,8 @@ def write_page(client: Client, trade_date: date, file: Path) -> int:
     """Write the page of ``trade_date`` to ``file``; an older one is replaced. Returns its bytes.
 
     Raises:
-        SelectionError: the folder is missing, or cannot be written to.
+        SelectionError: ``file`` is a folder or a device, its folder is missing, or cannot be
+            written to.
     """
     return write_read_page(read_date(client, trade_date), file)
 
@@ -28,14 +30,28 @@ def write_page(client: Client, trade_date: date, file: Path) -> int:
 def write_read_page(day: DatePage, file: Path) -> int:
     """As ``write_page``, of what was read already."""
     content = render(day).encode()
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    # os.path, since those of Path fail for a name that is too long. To root, /dev/null is a file
+    # like any other: it would be replaced.
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise _refusal(file, "it is there, and is no file that could be replaced")
+    # Of its own short name: that of ``file`` may be as long as the file system allows.
+    beside = file.parent / f".page.{uuid4().hex}.part"
     try:
-        beside.write_bytes(content)
+        sink = beside.open("xb")
+    except OSError as error:
+        raise _refusal(file, error.strerror or str(error)) from error
+    try:
+        with sink:
+            sink.write(content)
         beside.replace(file)
     except OSError as error:
+        raise _refusal(file, error.strerror or str(error)) from error
+    finally:
         beside.unlink(missing_ok=True)
-        raise SelectionError(
-            f"{file}: the page cannot be written ({error.strerror}). Name another file, in a "
-            "folder that exists"
-        ) from error
     return len(content)
+
+
+def _refusal(file: Path, reason: str) -> SelectionError:
+    return SelectionError(
+        f"{file}: the page cannot be written ({reason}). Name another file, in a folder that exists"
+    )
