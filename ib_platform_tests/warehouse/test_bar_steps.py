@@ -38,9 +38,8 @@ def day_of(client: Any, config: PlatformConfig, recorder: Recorder) -> dict[str,
     return day
 
 
-@pytest.mark.parametrize(
-    ("change", "flow"),
-    [
+def test_order_flow_of_one_step(client: Any, config: PlatformConfig) -> None:
+    steps: list[tuple[dict[int, int], int]] = [
         ({11: 8}, 8 - 5),  # 3 more at the bid
         ({9: -9}, 7 - 9),  # 2 more at the ask
         ({10: 4}, 4),  # a better bid
@@ -49,19 +48,22 @@ def day_of(client: Any, config: PlatformConfig, recorder: Recorder) -> dict[str,
         ({9: 0, 8: -6}, 7),  # the ask is gone
         ({11: 0, 12: 6, 10: -1}, -5 - 1),
         ({20: 3}, 0),  # depth is not the touch
-    ],
-)
-def test_order_flow_of_one_step(
-    client: Any, config: PlatformConfig, change: dict[int, int], flow: int
-) -> None:
+    ]
     recorder = Recorder("r")
-    recorder.ladder(NOON, 1, full())
-    recorder.ladder(NOON + SECOND, 1, rows_of(TOP, change))
-    day = day_of(client, config, recorder)
-    assert (day["order_flow_imbalance"], day["order_flow_steps"]) == (flow, 1)
-    first, second = (bars(client, DAY)[(1, "1s", NOON // SECOND + n)] for n in range(2))
-    assert (first["order_flow_imbalance"], first["order_flow_steps"]) == (None, 0)
-    assert second["order_flow_imbalance"] == flow, "a step belongs to the bar of its later state"
+    for conid, (change, _) in enumerate(steps):
+        recorder.ladder(NOON, conid, full())
+        recorder.ladder(NOON + SECOND, conid, rows_of(TOP, change))
+    recorder.insert(client)
+    finalize(client, config, DAY, now=AFTER)
+    assert_twins_agree(client, [recorder], DAY)
+    found = bars(client, DAY)
+    for conid, (change, flow) in enumerate(steps):
+        day = next(row for key, row in found.items() if key[:2] == (conid, "1d"))
+        assert (day["order_flow_imbalance"], day["order_flow_steps"]) == (flow, 1), change
+        first, second = (found[(conid, "1s", NOON // SECOND + n)] for n in range(2))
+        assert (first["order_flow_imbalance"], first["order_flow_steps"]) == (None, 0), change
+        # A step belongs to the bar of its later state.
+        assert second["order_flow_imbalance"] == flow, change
 
 
 def test_a_window_that_is_laid_anew_in_an_epoch_breaks_no_step(
