@@ -119,7 +119,8 @@ class HeartbeatWatch:
         return min(recent) / _NANOS if recent else None
 
     def arrived(self, sent_ms: int, at: Moment) -> Doubt | None:
-        """Take a heartbeat (``sent_ms``: the server's clock); a Doubt when it came late."""
+        """Take a heartbeat (``sent_ms``: the server's clock); a Doubt when it came late. Its span
+        goes on like that of a stall: what waited behind the heartbeat is read only then."""
         offsets = self._offsets
         offset = at.wall - sent_ms * _NANOS_PER_MS
         while offsets and at.monotonic - offsets[0][0] > _REMEMBERED * _NANOS:
@@ -134,7 +135,8 @@ class HeartbeatWatch:
             return None
         figures = {"heartbeat_late_ms": round(late / _NANOS_PER_MS)}
         cause = Cause.LATE_STAMPS
-        return Doubt(StreamEventKind.LATE_STAMPS, cause, at.wall - late, at.wall, figures)
+        end = at.wall + min(late, round(CATCHING_UP * _NANOS))
+        return Doubt(StreamEventKind.LATE_STAMPS, cause, at.wall - late, end, figures)
 
 
 def record_doubt(journal: Journal, doubt: Doubt, **more: str) -> None:

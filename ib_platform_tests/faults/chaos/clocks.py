@@ -41,11 +41,12 @@ def late_violations(evidence: Evidence, pairs: Sequence[Pair]) -> Iterator[str]:
 
 
 def _is_marked(evidence: Evidence, row: Stored, cause: Cause) -> bool:
-    # Event spans are kept to the microsecond.
+    # What told of the stop may have been cut off together with the frames before it: then the
+    # windows of that damage are what is left. Event spans are kept to the microsecond.
     return any(
         window.run_id == row.run_id
         and window.conid == row.conid
-        and window.cause == cause
+        and window.cause in (cause, Cause.SPOOL_DAMAGED)
         and window.begin <= row.received + 1000
         and window.end >= row.received - 1000
         for window in evidence.suspects

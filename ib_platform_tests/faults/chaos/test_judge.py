@@ -238,6 +238,9 @@ def test_late_stamps_of_a_stopped_streamer_have_to_be_marked() -> None:
     assert "late and in no suspect window: ladder frame 31" in first_violation(stopped)
     window = Suspect(CONID, FIRST, WALL + 30 * EVERY, WALL + 60 * EVERY + DELAY, "late_stamps")
     assert judge(replace(stopped, suspects=[window])).held
+    damaged = replace(stopped, suspects=[replace(window, cause="spool_damaged")])
+    assert not any("late" in told for told in judge(damaged).violations)
+    assert any("says spool_damaged" in told for told in judge(damaged).violations), "no damage"
     other_run = replace(window, run_id=SECOND_RUN)
     assert not judge(replace(stopped, suspects=[other_run])).held
 
