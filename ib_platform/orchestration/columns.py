@@ -11,7 +11,7 @@ from ib_platform.warehouse.migration_files import read_migrations
 
 _DECLARATION = (
     r"(?P<name>\w+)\s+(?P<type>.+?)"
-    r"(?:\s+COMMENT '(?P<comment>[^']*)')?(?:\s+CODEC\([^\n]*\))?,?$"
+    r"(?:\s+COMMENT '(?P<comment>[^']*)')?(?:\s+CODEC\([^\n]*\))?(?:\s+AFTER \w+)?,?$"
 )
 _COLUMN = re.compile(rf"^ {{4}}{_DECLARATION}", re.MULTILINE)
 _CHANGE = re.compile(rf"^ {{4}}(?:ADD|MODIFY) COLUMN {_DECLARATION}", re.MULTILINE)

@@ -42,18 +42,7 @@ WITH
         FROM spans
         WHERE run_id = ''
     ),
-    -- A state on a gap's begin is the last one before it, one on a phase's begin is of that phase.
-    cuts AS
-    (
-        SELECT conid AS cut_conid, span_begin AS cut_behind, span_begin AS cut_at
-        FROM spans
-        WHERE run_id = ''
-        UNION ALL
-        SELECT assumeNotNull(conid), edge - 1, edge
-        FROM {phases:Identifier}
-        ARRAY JOIN [toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end)] AS edge
-        WHERE trade_date = {trade_date:Date} AND conid IS NOT NULL
-    ),
+    cuts AS (/* include cuts.sql */),
     suspect_spans AS
     (
         SELECT
@@ -108,8 +97,10 @@ SELECT
     following
         AND NOT (suspect OR crossed OR previous_suspect OR previous_crossed)
         AND gap_end <= previous_at AND suspect_end <= previous_at AS compared,
-    suspect OR crossed OR suspect_end > at AS doubted,
-    two_sided AND bid + ask > 0 AND NOT doubted AS sound,
+    -- In the pre-open orders that gather cross each other, and rightly so.
+    crossed AND (phase = 'open' OR cut_at = 0) AS crossed_while_open,
+    suspect OR crossed_while_open OR suspect_end > at AS doubted,
+    two_sided AND bid + ask > 0 AND NOT doubted AND NOT crossed AS sound,
     compared AND two_sided AND previous_two_sided AS flows,
     if(
         flows,

@@ -46,6 +46,7 @@ CREATE TABLE {work_table:Identifier}
     both_10_known Bool,
     last_price Int64,
     compared Bool,
+    crossed_while_open Bool,
     doubted Bool,
     sound Bool,
     flows Bool,

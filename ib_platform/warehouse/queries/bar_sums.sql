@@ -54,7 +54,7 @@ SELECT
     countIf(own AND locked) AS locked_states,
     countIf(own AND NOT complete) AS warm_up_states,
     countIf(own AND doubted) AS suspect_states,
-    max(crossed OR own AND suspect) AS any_suspect_state,
+    max(crossed_while_open OR own AND suspect) AS any_suspect_state,
     minIf(at, own) AS first_at,
     maxIf(at, own) AS last_at,
     argMinIf(bid + ask, place, own_two_sided) AS open_twice,

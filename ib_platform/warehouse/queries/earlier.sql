@@ -1,4 +1,5 @@
--- The rows of states.sql before the trade date's border, as table `depth` would hold them.
+-- The rows of states.sql before the trade date's border, as table `depth` would hold them,
+-- but for how long they were in force.
 --
 -- Grain:   one row per ladder frame of the last window of each run before the border.
 -- Inputs:  states.sql, hence ladder_frames.
@@ -7,6 +8,8 @@
 --          built_at DateTime64(3).
 SELECT
     *,
+    NULL AS in_force_ns,
+    NULL AS phase,
     {inputs_version:String} AS inputs_version,
     {built_at:DateTime64(3, 'UTC')} AS built_at
 FROM (/* include states.sql */)
