@@ -26,7 +26,7 @@ from ib_platform_tests.warehouse.recording import (
     trade_date,
 )
 from ib_platform_tests.warehouse.test_depth import RANDOM, STEPS, clear, play
-from ib_platform_tests.warehouse.twin import bars_of
+from ib_platform_tests.warehouse.twin import TwinPhase, bars_of
 from ib_platform_tests.warehouse.twin_steps import Break
 
 DAY = date(2026, 11, 18)
@@ -57,19 +57,18 @@ def breaks_of(client: Any, day: date) -> list[Break]:
     return [Break(*row) for row in rows]
 
 
-def edges_of(client: Any, day: date) -> list[tuple[int, int]]:
-    """(conid, instant) at which phases begin and end."""
+def phases_of(client: Any, day: date) -> list[TwinPhase]:
     rows = client.query(
-        "SELECT conid, arrayJoin([toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end)]) "
+        "SELECT conid, phase, toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end) "
         "FROM phases WHERE trade_date = {day:Date} AND conid IS NOT NULL",
         {"day": day},
     ).result_rows
-    return [(conid, at) for conid, at in rows]
+    return [TwinPhase(*row) for row in rows]
 
 
 def assert_twins_agree(client: Any, recorders: list[Recorder], day: date) -> int:
     found = bars(client, day)
-    wanted = bars_of(recorders, day, breaks_of(client, day), edges_of(client, day))
+    wanted = bars_of(recorders, day, breaks_of(client, day), phases_of(client, day))
     assert found.keys() == wanted.keys()
     for key, columns in wanted.items():
         for name, value in columns.items():
