@@ -6,8 +6,8 @@ ALTER TABLE bars
 
 -- One row per ladder frame that belongs to a window: the book after it.
 ALTER TABLE depth
-    ADD COLUMN in_force_ns Nullable(Int64) COMMENT 'How long this was the book, in nanoseconds: until the next state of the run and epoch, the last one of an epoch until the end of its spell; cut where a gap of the contract begins or the phase of its market changes, and at the end of the trade date. NULL: no build of the date has seen this subscription yet, or the row is older than this column' CODEC(ZSTD(1)),
-    ADD COLUMN phase LowCardinality(Nullable(String)) COMMENT 'Phase of the market at received_at, by the calendar of the contract (table phases, docs/calendars.md). NULL as in_force_ns' CODEC(ZSTD(1));
+    ADD COLUMN in_force_ns Nullable(Int64) COMMENT 'How long this was the book, in nanoseconds: until the next state of the run and epoch, the last one of an epoch until the end of its spell; cut where a gap of the contract begins or the phase of its market changes, and at the end of the trade date. NULL: it came after the last build of an open date, the clock was set back after it, or the row is older than this column' CODEC(ZSTD(1)),
+    ADD COLUMN phase LowCardinality(Nullable(String)) COMMENT 'Phase of the market at received_at, by the calendar of the contract (table phases, docs/calendars.md). NULL: no build has looked at the date yet, or the row is older than this column' CODEC(ZSTD(1));
 
 -- As before, with all columns that bars has now.
 CREATE OR REPLACE VIEW continuous_bars AS

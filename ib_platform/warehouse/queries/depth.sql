@@ -5,14 +5,15 @@
 --          a reader those of the last one.
 -- Order:   what follows a state is decided by seq inside (conid, run_id).
 -- How:     a state is in force as in bar_states.sql: until the next one of its run and epoch, the
---          last one of an epoch until the end of its spell, and none longer than cuts.sql says.
+--          last one of an epoch until the end of its spell, and none longer than cuts.sql says. Unknown
+--          behind the end of its spell: of what came after the last build no gap is known.
 -- Repeat:  the same inputs give the same rows, `built_at` aside.
 -- Params:  trade_date Date, read_from Date, own_rows Bool, spells, gaps and phases Identifier,
 --          inputs_version String, built_at DateTime64(3).
 WITH
     ends AS
     (
-        SELECT conid, run_id, epoch, toNullable(toUnixTimestamp64Nano(end)) AS spell_end
+        SELECT conid, run_id, epoch, toUnixTimestamp64Nano(end) AS spell_end
         FROM {spells:Identifier}
         WHERE trade_date = {trade_date:Date}
     ),
@@ -21,12 +22,16 @@ SELECT
     trade_date, received_at, conid, paper_user, run_id, seq, epoch, window, role, top_price, tick,
     sizes, best_bid, best_ask, bid_size, ask_size, last_price, last_size, two_sided, crossed, locked,
     complete, suspect,
-    greatest(
-        0,
-        least(
-            if(followed, toNullable(next_at), spell_end),
-            if(cut_at > 0, cut_at, 9223372036854775807)
-        ) - at
+    -- A reader may see states that came after the last build.
+    if(
+        at <= spell_end,
+        greatest(
+            0,
+            least(
+                if(followed, next_at, spell_end), if(cut_at > 0, cut_at, 9223372036854775807)
+            ) - at
+        ),
+        NULL
     ) AS in_force_ns,
     nullIf(cuts.phase, '') AS phase,
     {inputs_version:String} AS inputs_version,
