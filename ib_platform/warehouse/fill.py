@@ -84,7 +84,8 @@ def _kept_states(build: Build) -> dict[str, str]:
         depth = build.copy_of("depth", "depth", **spans)
     else:
         build.insert_query("depth", query("depth"), **spans)
-    return {"depth": depth, "earlier": build.copy_of("depth", "earlier", own_rows=False)}
+    earlier = build.copy_of("depth", "earlier", **spans, own_rows=False)
+    return {"depth": depth, "earlier": earlier}
 
 
 def _spans(build: Build) -> dict[str, str]:

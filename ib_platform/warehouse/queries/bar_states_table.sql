@@ -10,7 +10,6 @@ CREATE TABLE {work_table:Identifier}
     has_next Bool,
     next_at Int64,
     until Int64,
-    carried_until Int64,
     place UInt128,
     bid Int64,
     ask Int64,

@@ -29,7 +29,7 @@ WITH
             if(own_date, if(size = day, 0, intDiv(at, size_ns)), -1) AS own_no,
             if(size = day, 0, intDiv(next_at, size_ns)) AS next_no,
             has_next AND next_no > own_no
-                AND carried_until > greatest(begin_ns, next_no * size_ns) AS carried,
+                AND until > greatest(begin_ns, next_no * size_ns) AS carried,
             arrayJoin(
                 arrayConcat(if(own_date, [own_no], []), if(carried, [next_no], []))
             ) AS bar_no,
@@ -37,7 +37,7 @@ WITH
             if(size = day, begin_ns, greatest(begin_ns, bar_no * size_ns)) AS bar_begin,
             if(size = day, end_ns, least(end_ns, (bar_no + 1) * size_ns)) AS bar_end,
             greatest(
-                0, least(if(own, until, carried_until), bar_end) - greatest(at, bar_begin)
+                0, least(until, bar_end) - greatest(at, bar_begin)
             ) AS held,
             own AND two_sided AS own_two_sided,
             own AND sound AS own_sound,
