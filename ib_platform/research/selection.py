@@ -99,8 +99,8 @@ class Piece:
 
 
 def from_record(trade_date: date) -> dict[str, Any]:
-    """Parameters of ``queries/depth.sql`` for a date without a final build: how long its states were
-    in force is told by the spans of time of its last build."""
+    """Parameters of ``queries/depth.sql`` for a date without a final build: how long its states
+    were in force is told by the spans of time of its last build."""
     return {
         "trade_date": trade_date,
         "read_from": trade_date - LOOK_BACK,

@@ -41,7 +41,7 @@ def volume(at: float, total: int | None, recorder: Recorder, **other: Any) -> No
 def built(
     client: Any, config: PlatformConfig, *recorders: Recorder
 ) -> dict[tuple[str, int], tuple[int | None, float]]:
-    """(bar size, seconds after noon) -> volume and its seconds, once the twins agree on all bars."""
+    """(bar size, seconds after noon) -> volume and its seconds; the twins agree on all bars."""
     for recorder in recorders:
         recorder.insert(client)
     finalize(client, config, DAY, now=AFTER)

@@ -15,8 +15,8 @@ MINUTE = 60 * 10**9
 
 @dataclass(frozen=True)
 class Followed:
-    """Spells of a contract in all runs, [begin, end) in nanoseconds, its breaks, and when its market
-    is open."""
+    """Spells of a contract in all runs, [begin, end) in nanoseconds, its breaks, and when its
+    market is open."""
 
     spells: Sequence[tuple[int, int]]
     breaks: Sequence[Break]

@@ -2,7 +2,10 @@
 ALTER TABLE bars
     ADD COLUMN volume Nullable(Int64) COMMENT 'Contracts traded, by differences of the cumulative volume that quotes stream (field 7762, table quote_frames), never by adding sizes. A difference between two readings belongs to the bar of the later one if the quotes were followed between (one run, at most limits.silent_after apart, no gap); else, like over a gap or from one run to the next, only to a bar in which both lie, so the bars of a date may add up to less than a longer one. Where the volume falls it begins again, and nothing is counted. One run is read at a time. NULL where volume_seconds is 0' CODEC(ZSTD(1)),
     ADD COLUMN volume_seconds Float64 COMMENT 'Time that volume is over, in seconds: the part of the bar between its readings, and between them and those around it where the quotes were followed' CODEC(ZSTD(1)),
-    ADD COLUMN verdict LowCardinality(Nullable(String)) COMMENT 'Verdict of the trade date for the contract, as quality_report.verdict of the same build (of several keys of one contract the worst): available, degraded, missing; pending while the date is open. NULL in bars older than this column' CODEC(ZSTD(1));
+    ADD COLUMN verdict LowCardinality(Nullable(String)) COMMENT 'Verdict of the trade date for the contract, as quality_report.verdict of the same build (of several keys of one contract the worst): available, degraded, missing; pending while the date is open. NULL in bars older than this column' CODEC(ZSTD(1)),
+    COMMENT COLUMN suspect_states 'States that are suspect, or crossed while the market is open (phase open), or that lie in a suspect window of their run. In the pre-open a crossed ladder is no fault',
+    COMMENT COLUMN suspect 'Some state, as in suspect_states, or a suspect window must not be trusted',
+    COMMENT COLUMN realised_variance 'Sum of squared log returns of 1-minute mids, without unit, on 1h and 1d; NULL on other sizes and without a return. The mid of a minute is its last one that is positive, not crossed and not suspect; a return spans minutes without one, if the contract was covered all the time and no suspect window lies between. A return belongs to the bar of its later minute, so the hours of a date add up to its day';
 
 -- One row per ladder frame that belongs to a window: the book after it.
 ALTER TABLE depth
