@@ -16,6 +16,7 @@ import psutil
 from benchmarks import (
     backlog,
     calibration,
+    contract_year,
     decode_spool,
     demo_figures,
     latency,
@@ -32,6 +33,7 @@ from benchmarks import (
 BENCHMARKS = {
     "decode_spool": decode_spool.run,
     "rebuild": rebuild.run,
+    "contract_year": contract_year.run,
     "storage": storage.run,
     "demo": demo_figures.run,
     "calibration": calibration.run,
@@ -44,7 +46,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "soak": soak.run,
 }
-LONG = ("memory", "soak")
+LONG = ("contract_year", "memory", "soak")
 """They take minutes: only when named."""
 
 

@@ -90,6 +90,10 @@ class Build:
         self._fill(table, query(name, states=states), extra)
         return table
 
+    def add_to(self, work_table: str, name: str, **extra: Any) -> None:
+        """Add the answer of ``queries/NAME.sql`` to a table that ``work_table`` returned."""
+        self._fill(work_table, query(name), extra)
+
     def _fill(self, table: str, sql: str, extra: Mapping[str, Any]) -> None:
         # The table's columns: to ask for the query's own would analyse the query twice.
         described = self.client.query(f"DESCRIBE TABLE {table}").result_rows

@@ -15,8 +15,8 @@ from ib_platform.warehouse.sql import query
 from ib_platform.warehouse.suspects import suspect_rows
 
 _KEPT = "states_of_depth"
-_BAR_SIZES = (1, 5, 60, 300, 900, 3600, 86400)
-"""Seconds."""
+_LONGER = (5, 60, 300, 900, 3600, 86400)
+"""Sizes of bars in seconds, but for the second itself."""
 
 
 def fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
@@ -30,8 +30,7 @@ def fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
     build.insert_rows("suspect_windows", suspects)
     states = _kept_states(build)
     bound = states | _spans(build)
-    bar_states = build.work_table("bar_states", _KEPT, **bound)
-    sums = build.work_table("bar_sums", bar_states=bar_states, sizes=list(_BAR_SIZES))
+    sums = _bar_sums(build, bound)
     days = {row["conid"]: row for row in build.rows("daily_states", bar_sums=sums)}
     crossed = []
     if any(row["crossed_states"] for row in days.values()):
@@ -51,6 +50,14 @@ def fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
         build, span, contracts, around, thresholds, days, crossed, suspects, (_KEPT, states)
     )
     build.insert_rows("quality_checks", checks)
+
+
+def _bar_sums(build: Build, bound: dict[str, str]) -> str:
+    """The table of the sums of bars of all sizes."""
+    bar_states = build.work_table("bar_states", _KEPT, **bound)
+    sums = build.work_table("bar_sums", bar_states=bar_states)
+    build.add_to(sums, "longer_bar_sums", bar_sums=sums, bar_states=bar_states, sizes=list(_LONGER))
+    return sums
 
 
 def _fill_bars(

@@ -39,6 +39,7 @@ BUILD_QUERIES = (
     "coverage",
     "bar_states",
     "bar_sums",
+    "longer_bar_sums",
     "daily_states",
     "returns",
     "volumes",

@@ -156,6 +156,24 @@ def test_a_disconnection_ends_the_carried_state(client: Any, config: PlatformCon
     assert (bar["two_sided_seconds"], bar["gap"], bar["complete"]) == (30, True, False)
 
 
+def test_a_crossed_state_that_was_carried_in_and_ended_makes_the_bar_suspect(
+    client: Any, config: PlatformConfig
+) -> None:
+    recorder = Recorder("r")
+    recorder.ladder(NOON - SECOND, 1, full(r9=5, r11=-7))
+    recorder.other(NOON + 20 * SECOND)
+    recorder.event(NOON + 25 * SECOND, StreamEventKind.DISCONNECTED, "session_lost")
+    recorder.ladder(NOON + 50 * SECOND, 1, full(r9=-7, r11=5))
+    recorder.other(NOON + 70 * SECOND)
+    recorder.insert(client)
+    assign(client, [("CL.NYMEX.front", "alpha", 1)], NOON - 3600 * SECOND)
+    finalize(client, config, DAY, now=AFTER)
+    found = bars(client, DAY)
+    minute, second = (found[(1, size, NOON // SECOND + at)] for size, at in (("1m", 0), ("1s", 50)))
+    assert (minute["crossed_states"], minute["crossed_seconds"], minute["suspect"]) == (0, 20, True)
+    assert (second["crossed_seconds"], second["suspect"]) == (0, False)
+
+
 def test_unknown_is_null(client: Any, config: PlatformConfig) -> None:
     recorder = Recorder("r")
     recorder.ladder(NOON, 1, full(r11=5))

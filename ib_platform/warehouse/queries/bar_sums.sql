@@ -1,6 +1,6 @@
--- Sums of bars: the states of a trade date, added up bar by bar.
+-- Sums of bars of a second: the states of a trade date, added up second by second.
 --
--- Grain:   one row per (conid, size, bar_begin) in which at least one book state exists.
+-- Grain:   one row per (conid, bar_begin) in which at least one book state exists.
 -- Inputs:  the states of bar_states.sql, staged.
 -- How:     a bar owns its states up to its own end, and the time before its first state for which
 --          a state of an earlier bar still held: such a state counts once more, in the bar of the
@@ -15,27 +15,25 @@
 --            13       whether the state is crossed
 --          All sums are of integers, so no order of adding can change them.
 -- Repeat:  a pure function of its inputs.
--- Params:  date_begin and date_end DateTime64(9), bar_states Identifier, sizes Array(UInt32).
+-- Params:  date_begin and date_end DateTime64(9), bar_states Identifier.
 WITH
     toUnixTimestamp64Nano({date_begin:DateTime64(9, 'UTC')}) AS begin_ns,
     toUnixTimestamp64Nano({date_end:DateTime64(9, 'UTC')}) AS end_ns,
-    toInt64(86400) AS day,
+    toInt64(1000000000) AS size_ns,
     placed AS
     (
         SELECT
             *,
-            size,
-            size * 1000000000 AS size_ns,
-            if(own_date, if(size = day, 0, intDiv(at, size_ns)), -1) AS own_no,
-            if(size = day, 0, intDiv(next_at, size_ns)) AS next_no,
+            if(own_date, intDiv(at, size_ns), -1) AS own_no,
+            intDiv(next_at, size_ns) AS next_no,
             has_next AND next_no > own_no
                 AND until > greatest(begin_ns, next_no * size_ns) AS carried,
             arrayJoin(
                 arrayConcat(if(own_date, [own_no], []), if(carried, [next_no], []))
             ) AS bar_no,
             bar_no = own_no AS own,
-            if(size = day, begin_ns, greatest(begin_ns, bar_no * size_ns)) AS bar_begin,
-            if(size = day, end_ns, least(end_ns, (bar_no + 1) * size_ns)) AS bar_end,
+            greatest(begin_ns, bar_no * size_ns) AS bar_begin,
+            least(end_ns, (bar_no + 1) * size_ns) AS bar_end,
             greatest(
                 0, least(until, bar_end) - greatest(at, bar_begin)
             ) AS held,
@@ -43,10 +41,9 @@ WITH
             own AND sound AS own_sound,
             own AND traded AS own_traded
         FROM {bar_states:Identifier}
-        ARRAY JOIN {sizes:Array(Int64)} AS size
     )
 SELECT
-    conid, size, bar_begin, bar_end,
+    conid, toInt64(1) AS size, bar_begin, bar_end,
     countIf(own) AS frames,
     countIf(own_two_sided) AS states,
     countIf(own AND is_empty) AS empty_states,
@@ -116,4 +113,4 @@ SELECT
         sum(both_10_known * held)
     ] AS times
 FROM placed
-GROUP BY conid, size, bar_begin, bar_end
+GROUP BY conid, bar_begin, bar_end

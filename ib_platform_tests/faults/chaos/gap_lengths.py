@@ -35,14 +35,20 @@ def overlong_gaps(evidence: Evidence, came_twice: Sequence[tuple[int, int]]) -> 
         rows = ladders[gap.conid]
         at = [row.received for row in rows]
         inside = rows[bisect_left(at, gap.begin + EDGE) : bisect_right(at, gap.end - EDGE)]
-        # What was stored while others were refused shows no ladder that nothing keeps from it.
-        undisturbed = [row for row in rows if not _is_of_a_told_loss(gap, row, told)]
+        # What was stored while others were refused, or shows no book, is no ladder that nothing
+        # keeps from it.
+        disturbed = {
+            (row.run_id, row.seq)
+            for row in rows
+            if _is_of_a_told_loss(gap, row, told)
+            or any(begin <= row.monotonic <= end for begin, end in blind[gap.conid])
+        }
+        undisturbed = [row for row in rows if (row.run_id, row.seq) not in disturbed]
         wrong = [
             row
             for row in inside
-            if not _is_of_a_told_loss(gap, row, told)
+            if (row.run_id, row.seq) not in disturbed
             and not _is_of_another_pass(row, undisturbed, passes, came_twice)
-            and not any(begin <= row.monotonic <= end for begin, end in blind[gap.conid])
         ]
         # A single frame covers no time.
         if len(wrong) > 1:

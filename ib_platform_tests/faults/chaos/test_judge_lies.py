@@ -23,9 +23,13 @@ from ib_platform_tests.faults.chaos.honest import (
     FRAMES,
     KILLED,
     LOST,
+    SECOND_RUN,
     STARTED,
     WALL,
+    first_websocket,
     honest_evidence,
+    row_of,
+    sent_frame,
     step_event,
 )
 from ib_platform_tests.faults.chaos.judge import judge
@@ -97,6 +101,26 @@ def test_a_gap_lasts_until_a_ladder_is_asked_for_again_whose_first_frame_was_mal
     assert not says(nobodys, "stored frames lie in a gap")
     later = also(world, Kind.MALFORMED_FRAMES, first + 1, first + SECOND)
     assert says(later, "stored frames lie in a gap")
+
+
+def test_what_was_blind_in_one_pass_of_the_clock_may_be_stored_in_the_next() -> None:
+    """The ladder came blind for ten seconds, then well; then the clock was set back by eight."""
+    honest, by, turn = honest_evidence(), -8 * SECOND, 150
+    sent = [sent_frame(1, index, STARTED + index * EVERY) for index in range(3 * FRAMES)]
+    rows = [row_of(f, SECOND_RUN, seq, off=by if seq >= turn else 0) for seq, f in enumerate(sent)]
+    step = step_event(SECOND_RUN, rows[turn - 1].received, rows[turn].received, by)
+    before, died, _ = honest.gaps
+    world = replace(
+        honest,
+        sent=[*first_websocket(), *sent],
+        stored=honest.stored[:FRAMES] + rows,
+        events=[*honest.events, step],
+        gaps=[before, replace(died, end=WALL + STARTED + 11 * SECOND)],
+    )
+    world = also(world, Kind.CLOCK_STEP, STARTED + turn * EVERY - EVERY // 2)
+    assert says(world, "stored frames lie in a gap")
+    blind = also(world, Kind.MALFORMED_FRAMES, STARTED, STARTED + EVERY)
+    assert not says(blind, "stored frames lie in a gap")
 
 
 def _opens(frame: SentFrame) -> bool:
