@@ -74,7 +74,7 @@ def test_many_rows_come_in_small_batches_until_the_server_dies(server: EmbeddedS
 
 
 def test_the_record_says_what_its_build_says(warehouse: ClickHouse, tmp_path: Path) -> None:
-    """Every column of depth before a trade date was built and after, but what a build alone knows."""
+    """Every column of depth, before a trade date was built and after, but of a build alone."""
     with closing(connect(warehouse)) as client, Warehouse(warehouse) as opened:
         assign(client, [(CL, "alpha", 1)], NOON_NS - 60 * SECOND)
         recorder = Recorder("run")
