@@ -11,7 +11,7 @@ from ib_platform.warehouse.migration_files import read_migrations
 
 _DECLARATION = (
     r"(?P<name>\w+)\s+(?P<type>.+?)"
-    r"(?:\s+COMMENT '(?P<comment>[^']*)')?(?:\s+CODEC\([^\n]*\))?(?:\s+AFTER (?P<after>\w+))?,?$"
+    r"(?:\s+COMMENT '(?P<comment>[^']*)')?(?:\s+CODEC\([^\n]*\))?,?$"
 )
 _COLUMN = re.compile(rf"^ {{4}}{_DECLARATION}", re.MULTILINE)
 _CHANGE = re.compile(rf"^ {{4}}(?:ADD|MODIFY) COLUMN {_DECLARATION}", re.MULTILINE)
@@ -32,8 +32,7 @@ def table_schema(table: str) -> dg.TableSchema:
                 found = _CHANGE.finditer(rest)
             else:
                 continue
-            for match in found:
-                columns = _with_column(columns, match)
+            columns |= {match["name"]: _column(match) for match in found}
             for match in _REMARK.finditer(rest):
                 columns[match["name"]] = dg.TableColumn(
                     match["name"], columns[match["name"]].type, description=match["comment"]
@@ -41,18 +40,6 @@ def table_schema(table: str) -> dg.TableSchema:
     if not columns:
         raise KeyError(f"no migration creates table {table!r}")
     return dg.TableSchema(list(columns.values()))
-
-
-def _with_column(
-    columns: dict[str, dg.TableColumn], match: re.Match[str]
-) -> dict[str, dg.TableColumn]:
-    """``columns`` with one more or another of its name, at the place that the declaration names."""
-    column = {match["name"]: _column(match)}
-    if match["after"] is None:
-        return columns | column
-    place = list(columns).index(match["after"]) + 1
-    items = list(columns.items())
-    return dict([*items[:place], *column.items(), *items[place:]])
 
 
 def _column(match: re.Match[str]) -> dg.TableColumn:
