@@ -79,8 +79,9 @@ class Warehouse:
         """Bars that start in the span, by start.
 
         ``min_verdict``: only of trade dates whose quality report says this or better; a date
-        without a report has no verdict. ``drop_suspect``: without bars that are marked suspect or
-        that a gap touches.
+        without a report has no verdict. The column ``verdict`` says the same of a closed date, and
+        pending of an open one. ``drop_suspect``: without bars that are marked suspect or that a gap
+        touches.
         """
         return self._reader.pieces(
             Table.BARS, contract, span_between(begin, end), bar_size=bar_size_of(size),
@@ -120,7 +121,8 @@ class Warehouse:
         columns: Sequence[str] | None = None,
     ) -> Rows:
         """Book states by received_at. Of a trade date that is still open they come straight from
-        the record: slower, ``inputs_version`` and ``built_at`` are null.
+        the record: slower, ``inputs_version`` and ``built_at`` are null, and so is ``in_force_ns``
+        of what came after the last build.
 
         ``min_verdict``: see ``bars``. ``drop_suspect``: without states that are marked suspect or
         lie in a suspect window of their streamer run.

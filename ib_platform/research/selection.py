@@ -99,11 +99,13 @@ class Piece:
 
 
 def from_record(trade_date: date) -> dict[str, Any]:
-    """Parameters of ``queries/depth.sql`` for a date without a final build."""
+    """Parameters of ``queries/depth.sql`` for a date without a final build: how long its states
+    were in force is told by the spans of time of its last build."""
     return {
         "trade_date": trade_date,
         "read_from": trade_date - LOOK_BACK,
         "own_rows": True,
+        **{table: table for table in ("spells", "gaps", "phases")},
         "inputs_version": "",
         "built_at": "1970-01-01 00:00:00.000",
     }

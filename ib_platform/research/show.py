@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 TABLE_COLUMNS: dict[str, Sequence[str]] = {
     "bars": (
         "bar_start", "mid_open", "mid_high", "mid_low", "mid_close", "spread_time_weighted",
-        "states", "complete", "suspect", "gap",
+        "volume", "complete", "suspect", "gap", "verdict",
     ),
     "continuous": (
         "bar_start", "contract", "mid_close", "adjustment", "back_adjusted_mid_close",
         "spread_time_weighted", "states", "complete", "suspect", "gap",
     ),
     "depth": (
-        "received_at", "bid_size", "best_bid", "best_ask", "ask_size", "complete", "crossed",
-        "suspect",
+        "received_at", "in_force_ns", "phase", "bid_size", "best_bid", "best_ask", "ask_size",
+        "complete", "crossed", "suspect",
     ),
     "quality": (
         "trade_date", "contract", "verdict", "coverage", "gaps", "gap_seconds", "ladder_frames",

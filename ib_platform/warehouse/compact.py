@@ -163,8 +163,6 @@ def _build(
         if "builds" in tables:
             # Before anything is read: what arrives from now on makes the date due again.
             _note_inputs(build, span)
-        if "depth" in tables:
-            build.insert_query("depth", query("depth"))
         fill(build, span, thresholds)
         build.check()
         rows = build.publish()

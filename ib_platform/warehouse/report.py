@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ib_platform.states import Verdict
 from ib_platform.warehouse.contract_days import ContractDay
 from ib_platform.warehouse.facts import NO_BAR, facts_of
 from ib_platform.warehouse.horizon import DateSpan
 from ib_platform.warehouse.inputs import Surroundings
 from ib_platform.warehouse.quality import Thresholds, judge
 from ib_platform.warehouse.spans import Span, seconds
+
+_WORST_LAST = ("available", "degraded", "pending", "missing")
 
 
 def build_report(
@@ -35,6 +38,19 @@ def build_report(
         for day in contracts
         if day.assigned or day.counts
     ]
+
+
+def verdicts_by_conid(report: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """What bars say of their trade date: ``pending`` while it is open, whatever the preliminary
+    report says, then the verdict of the report; of several keys of one contract the worst."""
+    verdicts: dict[int, str] = {}
+    for row in report:
+        conid = row["conid"]
+        if conid is None:
+            continue
+        verdict = Verdict.PENDING.value if row["preliminary"] else row["verdict"]
+        verdicts[conid] = max(verdicts.get(conid, verdict), verdict, key=_WORST_LAST.index)
+    return verdicts
 
 
 def _report_row(

@@ -148,7 +148,8 @@ def _quotes(client: object) -> None:
     rows = [
         (
             WEDNESDAY, NOON_NS + second * SECOND, 2, "alpha", "run-wednesday", 1000 + second,
-            NOON_NS // 1_000_000, Decimal("60.05"), None, 3, None, None, None, None, None, "R", 1,
+            NOON_NS // 1_000_000, Decimal("60.05"), None, 3, None, None, None, None,
+            500 + second, "R", 1,
         )
         for second in range(5)
     ]  # fmt: skip

@@ -40,6 +40,7 @@ def test_a_table_of_bars(config_file: Path) -> None:
     result = run(config_file, "bars", CL, *WEDNESDAY_ALONE)
     assert result.exit_code == 0, result.output
     assert "spread_time_weighted" in result.stdout
+    assert result.stdout.count("degraded") == 3, "the verdict of the date"
     assert "2026-11-18 18:00:00Z" in result.stdout
     assert "59.9 " in result.stdout
     assert "59.900" not in result.stdout

@@ -44,6 +44,19 @@ def test_bars_of_a_trade_date(warehouse_of_record: Warehouse) -> None:
     assert table["mid_open"][0].as_py() == Decimal("59.9")
 
 
+def test_bars_carry_volume_and_verdict_of_their_date(warehouse_of_record: Warehouse) -> None:
+    columns = ["trade_date", "volume", "volume_seconds", "verdict"]
+    table = warehouse_of_record.bars(CL, "1d", TUESDAY, THURSDAY, columns=columns).arrow()
+    assert table.to_pylist() == [
+        dict(zip(columns, row, strict=True))
+        for row in (
+            (TUESDAY, None, 0.0, "available"),
+            (WEDNESDAY, 4, 4.0, "degraded"),
+            (THURSDAY, None, 0.0, "pending"),
+        )
+    ]
+
+
 def test_every_column_of_the_table_is_there(
     warehouse_of_record: Warehouse, recorded: Recorded
 ) -> None:

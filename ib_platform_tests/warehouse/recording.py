@@ -105,6 +105,7 @@ class Recorder:
         updated: int | None,
         bid: int | None = None,
         ask: int | None = None,
+        volume: int | None = None,
         availability: str | None = None,
         payload: bytes = b"",
     ) -> None:
@@ -116,7 +117,7 @@ class Recorder:
             (
                 trade_date(at), at, conid, self.paper_user, self.run_id, seq,
                 None if updated is None else updated // 1_000_000, None, None, None,
-                bid_price, None, ask_price, None, None, availability, DECODER_VERSION,
+                bid_price, None, ask_price, None, volume, availability, DECODER_VERSION,
             )
         )  # fmt: skip
 

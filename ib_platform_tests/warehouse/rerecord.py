@@ -7,6 +7,7 @@ from typing import Any
 
 from ib_platform.marketdata.frames import Undecodable
 from ib_platform.marketdata.ladder import decode_ladder
+from ib_platform.marketdata.quotes import Quote, decode_quote
 from ib_platform.states import StreamEventKind
 from ib_platform_tests.warehouse.recording import Recorder
 
@@ -30,6 +31,11 @@ def rerecord(client: Any, run_id: str, paper_user: str) -> Recorder:
         assert seq == expected
         while events and events[0][0] <= seq:
             _replay(recorder, events.pop(0))
+        if topic == "smd" and isinstance(quote := decode_quote(payload), Quote):
+            recorder.quote(
+                at, conid, updated=None, volume=quote.volume, availability=quote.availability
+            )
+            continue
         if topic != "sbd":
             recorder.other(at, topic)
             continue

@@ -26,7 +26,7 @@ from ib_platform_tests.warehouse.recording import (
     trade_date,
 )
 from ib_platform_tests.warehouse.test_depth import RANDOM, STEPS, clear, play
-from ib_platform_tests.warehouse.twin import bars_of
+from ib_platform_tests.warehouse.twin import TwinPhase, bars_of
 from ib_platform_tests.warehouse.twin_steps import Break
 
 DAY = date(2026, 11, 18)
@@ -57,19 +57,18 @@ def breaks_of(client: Any, day: date) -> list[Break]:
     return [Break(*row) for row in rows]
 
 
-def edges_of(client: Any, day: date) -> list[tuple[int, int]]:
-    """(conid, instant) at which phases begin and end."""
+def phases_of(client: Any, day: date) -> list[TwinPhase]:
     rows = client.query(
-        "SELECT conid, arrayJoin([toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end)]) "
+        "SELECT conid, phase, toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end) "
         "FROM phases WHERE trade_date = {day:Date} AND conid IS NOT NULL",
         {"day": day},
     ).result_rows
-    return [(conid, at) for conid, at in rows]
+    return [TwinPhase(*row) for row in rows]
 
 
 def assert_twins_agree(client: Any, recorders: list[Recorder], day: date) -> int:
     found = bars(client, day)
-    wanted = bars_of(recorders, day, breaks_of(client, day), edges_of(client, day))
+    wanted = bars_of(recorders, day, breaks_of(client, day), phases_of(client, day))
     assert found.keys() == wanted.keys()
     for key, columns in wanted.items():
         for name, value in columns.items():
@@ -204,6 +203,28 @@ def test_a_crossed_state_makes_bars_suspect(client: Any, config: PlatformConfig)
     assert second["suspect"] is False
     windows = client.query("SELECT cause, end - begin FROM suspect_windows").result_rows
     assert [(cause, float(length)) for cause, length in windows] == [("crossed_book", 2.0)]
+
+
+def test_a_crossed_state_of_the_pre_open_is_no_fault(client: Any, config: PlatformConfig) -> None:
+    day = date(2026, 11, 19)
+    opens = to_ns(datetime(2026, 11, 18, 23, tzinfo=UTC))
+    recorder = Recorder("r")
+    for second in range(-200, -10, 10):
+        recorder.ladder(opens + second * SECOND, 1, full(r9=5, r11=-7))
+    for second in (2, 30, 61, 125):
+        recorder.ladder(opens + second * SECOND, 1, full(r9=-7, r11=5))
+    recorder.insert(client)
+    assign(client, [("CL.NYMEX.front", "alpha", 1)], opens, calendar="cme_energy_metals")
+    finalize(client, config, day, now=AFTER)
+    assert_twins_agree(client, [recorder], day)
+    minutes = [bars(client, day)[(1, "1m", opens // SECOND + m * 60)] for m in range(-2, 3)]
+    assert [m["crossed_states"] for m in minutes] == [6, 5, 0, 0, 0]
+    assert [m["suspect_states"] for m in minutes] == [0, 0, 0, 0, 0]
+    # The last one still stood when the market opened: crossed for 2 s.
+    assert [m["suspect"] for m in minutes] == [False, False, True, False, False]
+    windows = client.query("SELECT begin, end - begin FROM suspect_windows").result_rows
+    assert [float(length) for _, length in windows] == [2.0]
+    assert minutes[0]["complete"], "a pre-open can be recorded completely"
 
 
 def test_an_hour_is_cut_at_the_border(client: Any, config: PlatformConfig) -> None:

@@ -36,6 +36,7 @@ def depth(client: Any, day: date) -> list[dict[str, Any]]:
         "trade_date": day,
         "read_from": day - timedelta(days=7),
         "own_rows": True,
+        **{table: table for table in ("spells", "gaps", "phases")},
         "inputs_version": "test",
         "built_at": "2026-11-18 00:00:00.000",
     }

@@ -16,6 +16,10 @@ from ib_platform_tests.warehouse.recording import SECOND, Recorder, State, trade
 from ib_platform_tests.warehouse.twin_coverage import Followed, minute_returns
 from ib_platform_tests.warehouse.twin_measures import averaged_columns
 from ib_platform_tests.warehouse.twin_steps import Break, Lasting, step_columns, steps_of
+from ib_platform_tests.warehouse.twin_volume import readings_of, volume_columns
+
+SILENT = 30 * SECOND
+"""``limits.silent_after`` of the configuration that tests have."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,19 @@ def spells_of(recorder: Recorder) -> dict[tuple[int, int], TwinSpell]:
     return spells
 
 
+@dataclass(frozen=True)
+class TwinPhase:
+    """What the market of a contract does in [begin, end)."""
+
+    conid: int
+    phase: str
+    begin: int
+    end: int
+
+
 def lasting_states(
-    recorder: Recorder, breaks: Sequence[Break] = (), edges: Sequence[tuple[int, int]] = ()
+    recorder: Recorder, breaks: Sequence[Break] = (), phases: Sequence[TwinPhase] = ()
 ) -> list[Lasting]:
-    """``edges``: (conid, instant) at which the phase of a market changes."""
     spells = spells_of(recorder)
     by_conid: dict[int, list[State]] = defaultdict(list)
     for state in recorder.states:
@@ -76,7 +89,8 @@ def lasting_states(
                 until = spells[(state.conid, state.update.epoch)].end
             gaps = [b for b in breaks if b.run_id is None and b.conid == state.conid]
             cuts = [gap.begin for gap in gaps if gap.begin >= state.at]
-            cuts += [at for conid, at in edges if conid == state.conid and at > state.at]
+            edges = [at for p in phases if p.conid == state.conid for at in (p.begin, p.end)]
+            cuts += [at for at in edges if at > state.at]
             until = min([until, *cuts])
             update, last_trade = state.update, None
             if update.last_price is not None and update.last_size is not None:
@@ -96,13 +110,13 @@ def bars_of(
     recorders: Sequence[Recorder],
     day: date,
     breaks: Sequence[Break] = (),
-    edges: Sequence[tuple[int, int]] = (),
+    phases: Sequence[TwinPhase] = (),
 ) -> dict[tuple[int, str, int], dict[str, Any]]:
     """(conid, bar size, start in seconds) -> columns, but for flags and stamps of the build."""
     begin, end = (int(instant.timestamp()) for instant in trade_date_span(day))
     members: dict[tuple[int, str, int, int], list[Lasting]] = defaultdict(list)
     for recorder in recorders:
-        for lasting in lasting_states(recorder, breaks, edges):
+        for lasting in lasting_states(recorder, breaks, phases):
             if trade_date(lasting.state.at) != day:
                 continue
             for size in BarSize:
@@ -111,7 +125,8 @@ def bars_of(
                     grid = lasting.state.at // SECOND // size.seconds * size.seconds
                     start, stop = max(begin, grid), min(end, grid + size.seconds)
                 members[(lasting.state.conid, size.value, start, stop)].append(lasting)
-    followed = _followed(recorders, breaks)
+    followed = _followed(recorders, breaks, phases)
+    readings = readings_of(recorders, day)
     returns = {
         conid: minute_returns([m.state for m in found], followed[conid])
         for (conid, size, _, _), found in members.items()
@@ -121,17 +136,30 @@ def bars_of(
         (conid, size, start): _bar(found, start * SECOND, stop * SECOND, breaks)
         | _trust(found, start * SECOND, stop * SECOND, followed[conid])
         | _variance(size, start * SECOND, stop * SECOND, returns[conid])
+        | volume_columns(
+            readings[conid],
+            start * SECOND,
+            stop * SECOND,
+            [b for b in breaks if b.conid == conid and b.run_id is None],
+            SILENT,
+        )
         for (conid, size, start, stop), found in members.items()
     }
 
 
-def _followed(recorders: Sequence[Recorder], breaks: Sequence[Break]) -> dict[int, Followed]:
+def _followed(
+    recorders: Sequence[Recorder], breaks: Sequence[Break], phases: Sequence[TwinPhase]
+) -> dict[int, Followed]:
     spells: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for recorder in recorders:
         for (conid, _), spell in spells_of(recorder).items():
             spells[conid].append((spell.begin, spell.end))
     return {
-        conid: Followed(found, [b for b in breaks if b.conid == conid])
+        conid: Followed(
+            found,
+            [b for b in breaks if b.conid == conid],
+            [(p.begin, p.end) for p in phases if p.conid == conid and p.phase == "open"],
+        )
         for conid, found in spells.items()
     }
 

@@ -15,10 +15,12 @@ MINUTE = 60 * 10**9
 
 @dataclass(frozen=True)
 class Followed:
-    """Spells of a contract in all runs, [begin, end) in nanoseconds, and its breaks."""
+    """Spells of a contract in all runs, [begin, end) in nanoseconds, its breaks, and when its
+    market is open."""
 
     spells: Sequence[tuple[int, int]]
     breaks: Sequence[Break]
+    market: Sequence[tuple[int, int]]
 
     def covered(self, begin: int, end: int) -> int:
         """Nanoseconds of [begin, end) inside a spell and outside every gap."""
@@ -38,7 +40,7 @@ class Followed:
         """Whether a state must not be trusted."""
         return (
             state.update.suspect
-            or state.touch.crossed
+            or (state.touch.crossed and any(b <= state.at < e for b, e in self.market))
             or any(b.run_id == state.run_id and b.begin <= state.at < b.end for b in self.breaks)
         )
 
@@ -53,7 +55,7 @@ def minute_returns(states: Iterable[State], followed: Followed) -> list[tuple[in
     for state in sorted(states, key=lambda s: (s.at, s.run_id, s.seq)):
         touch = state.touch
         sided = touch.bid is not None and touch.ask is not None and touch.bid + touch.ask > 0
-        if sided and not followed.doubts(state):
+        if sided and not touch.crossed and not followed.doubts(state):
             closes[state.at // MINUTE] = state
     mids = [(state.at, _twice(state)) for _, state in sorted(closes.items())]
     return [

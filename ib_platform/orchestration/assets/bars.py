@@ -18,7 +18,7 @@ def bars_spec() -> dg.AssetSpec:
         description=(
             "One row per contract, bar size (1s to 1d) and bar start with at least one "
             "book state: mid OHLC, touch at close, spread, depth, imbalance, order flow, last "
-            "trades, realised variance, time covered, flags. "
+            "trades, traded volume, realised variance, time covered, flags, verdict of the date. "
             "Left-closed, labelled by start, UTC."
         ),
         group_name="bars",

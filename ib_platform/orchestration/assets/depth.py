@@ -16,8 +16,9 @@ def depth_spec() -> dg.AssetSpec:
         deps=["frames"],
         description=(
             "One row per ladder frame that belongs to a window: touch, 21 signed sizes carried "
-            "forward, last trade, flags. Built when the trade date has closed; bars of the open "
-            "date come straight from the same definition (queries/states.sql)."
+            "forward, last trade, flags, time in force, market phase. Built when the trade date "
+            "has closed; bars of the open date come straight from the same definition "
+            "(queries/states.sql)."
         ),
         group_name="depth",
         kinds={"clickhouse", "sql"},

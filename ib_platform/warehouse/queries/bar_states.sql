@@ -3,56 +3,30 @@
 --
 -- Grain:   one row per book state of the trade date, plus the last state before it of each run that
 --          has a state in it (`own_date` tells them apart).
--- Inputs:  measures.sql, hence ladder_frames; the spells, gaps, suspect windows and phases of the same
---          build.
+-- Inputs:  measures.sql, hence ladder_frames; the spells, gaps and suspect windows of the same build.
 -- Order:   what follows a state is decided by seq inside (conid, run_id). `place` orders the states
 --          of a contract by (received_at, run_id, seq): one number, which is several times faster
 --          than a tuple.
--- How:     a state holds until the next one of its run and epoch, the last one of an epoch until
---          the end of its spell, and no state longer than until a gap of the contract begins or the
---          market's phase changes.
---          `carried_until` is the same as the next state of the run tells it.
+-- How:     a state holds as long as depth.sql says, one before the border as long as earlier.sql and
+--          the next one of its epoch say. Of one whose clock was set back, only the next one tells.
 --          Order flow and trades are told by steps: from a state to the next of its run and epoch,
 --          neither of them suspect or crossed, no gap and no suspect window of the run between.
 --          Order flow at the touch is that of Cont, Kukanov and Stoikov (2014); a step in which the
 --          last trade changes is a trade.
 -- Repeat:  a pure function of its inputs.
--- Params:  trade_date Date, read_from Date, own_rows Bool, spells, gaps, suspects and
---          phases Identifier.
+-- Params:  trade_date Date, depth, earlier, spells, gaps and suspects Identifier.
 WITH
     (
         SELECT arraySort(groupUniqArray(toString(run_id)))
         FROM {spells:Identifier}
         WHERE trade_date = {trade_date:Date}
     ) AS run_ids,
-    ends AS
-    (
-        SELECT
-            conid, run_id, epoch,
-            toUnixTimestamp64Nano(end) AS spell_end,
-            toUnixTimestamp64Nano(ifNull(previous_end, toDateTime64(0, 9, 'UTC')))
-                AS previous_spell_end
-        FROM {spells:Identifier}
-        WHERE trade_date = {trade_date:Date}
-    ),
     spans AS (/* include spans.sql */),
     gap_spans AS
     (
         SELECT conid AS gap_conid, span_begin AS gap_begin, span_end AS gap_end
         FROM spans
         WHERE run_id = ''
-    ),
-    -- A state on a gap's begin is the last one before it, one on a phase's begin is of that phase.
-    cuts AS
-    (
-        SELECT conid AS cut_conid, span_begin AS cut_behind, span_begin AS cut_at
-        FROM spans
-        WHERE run_id = ''
-        UNION ALL
-        SELECT assumeNotNull(conid), edge - 1, edge
-        FROM {phases:Identifier}
-        ARRAY JOIN [toUnixTimestamp64Nano(begin), toUnixTimestamp64Nano(end)] AS edge
-        WHERE trade_date = {trade_date:Date} AND conid IS NOT NULL
     ),
     suspect_spans AS
     (
@@ -70,7 +44,6 @@ WITH
             leadInFrame(true) OVER around AS has_next,
             leadInFrame(at) OVER around AS next_at,
             has_next AND leadInFrame(epoch) OVER around = epoch AS followed,
-            leadInFrame(previous_spell_end) OVER around AS next_previous_end,
             leadInFrame(own_date) OVER around AS next_own_date,
             lagInFrame(at) OVER around AS previous_at,
             lagInFrame(epoch) OVER around = epoch AS following,
@@ -85,16 +58,14 @@ WITH
             lagInFrame(last_price) OVER around AS previous_last_price,
             lagInFrame(last_size) OVER around AS previous_last_size
         FROM (/* include measures.sql */) AS measured
-        LEFT JOIN ends USING (conid, run_id, epoch)
         WINDOW around AS (
             PARTITION BY conid, run_id ORDER BY seq ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING
         )
     )
 SELECT
     conid, own_date, at, has_next AND next_own_date AS has_next, next_at,
-    if(cut_at > 0, cut_at, 9223372036854775807) AS cut_off_at,
-    least(if(followed, next_at, spell_end), cut_off_at) AS until,
-    least(if(followed, next_at, next_previous_end), cut_off_at) AS carried_until,
+    at + ifNull(in_force_ns, if(followed, next_at - at, 0)) AS told_until,
+    if(followed, least(next_at, told_until), told_until) AS until,
     bitOr(
         bitShiftLeft(toUInt128(at), 64),
         bitOr(bitShiftLeft(toUInt64(indexOf(run_ids, toString(run_id))), 48), seq)
@@ -108,8 +79,10 @@ SELECT
     following
         AND NOT (suspect OR crossed OR previous_suspect OR previous_crossed)
         AND gap_end <= previous_at AND suspect_end <= previous_at AS compared,
-    suspect OR crossed OR suspect_end > at AS doubted,
-    two_sided AND bid + ask > 0 AND NOT doubted AS sound,
+    -- In the pre-open orders that gather cross each other, and rightly so.
+    crossed AND ifNull(phase = 'open', true) AS crossed_while_open,
+    suspect OR crossed_while_open OR suspect_end > at AS doubted,
+    two_sided AND bid + ask > 0 AND NOT doubted AND NOT crossed AS sound,
     compared AND two_sided AND previous_two_sided AS flows,
     if(
         flows,
@@ -123,7 +96,6 @@ SELECT
     last_compared AND (last_price, last_size) != (previous_last_price, previous_last_size) AS traded
 FROM linked
 ASOF LEFT JOIN gap_spans ON conid = gap_conid AND at > gap_begin
-ASOF LEFT JOIN cuts ON conid = cut_conid AND at <= cut_behind
 ASOF LEFT JOIN suspect_spans
     ON conid = suspect_conid AND toString(run_id) = suspect_run AND at >= suspect_begin
 WHERE own_date OR next_own_date

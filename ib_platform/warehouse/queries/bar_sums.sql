@@ -27,7 +27,7 @@ WITH
             if(own_date, intDiv(at, size_ns), -1) AS own_no,
             intDiv(next_at, size_ns) AS next_no,
             has_next AND next_no > own_no
-                AND carried_until > greatest(begin_ns, next_no * size_ns) AS carried,
+                AND until > greatest(begin_ns, next_no * size_ns) AS carried,
             arrayJoin(
                 arrayConcat(if(own_date, [own_no], []), if(carried, [next_no], []))
             ) AS bar_no,
@@ -35,7 +35,7 @@ WITH
             greatest(begin_ns, bar_no * size_ns) AS bar_begin,
             least(end_ns, (bar_no + 1) * size_ns) AS bar_end,
             greatest(
-                0, least(if(own, until, carried_until), bar_end) - greatest(at, bar_begin)
+                0, least(until, bar_end) - greatest(at, bar_begin)
             ) AS held,
             own AND two_sided AS own_two_sided,
             own AND sound AS own_sound,
@@ -51,7 +51,7 @@ SELECT
     countIf(own AND locked) AS locked_states,
     countIf(own AND NOT complete) AS warm_up_states,
     countIf(own AND doubted) AS suspect_states,
-    max(crossed OR own AND suspect) AS any_suspect_state,
+    max(crossed_while_open OR own AND suspect) AS any_suspect_state,
     minIf(at, own) AS first_at,
     maxIf(at, own) AS last_at,
     argMinIf(bid + ask, place, own_two_sided) AS open_twice,

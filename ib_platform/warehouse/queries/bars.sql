@@ -2,11 +2,15 @@
 --
 -- Grain:   one row per (conid, bar_size, bar_start) in which at least one book state exists.
 -- Inputs:  the sums of bar_sums.sql, staged, hence ladder_frames; the spells, gaps and suspect windows
---          of the same build.
--- How:     sums become the columns of the table, spans become flags.
+--          of the same build; the volumes of volumes.sql, staged, hence quote_frames; the verdicts of
+--          the report of the same build.
+-- How:     sums become the columns of the table, spans become flags. The volume of a bar is that of
+--          the steps of volumes.sql that belong to it: those with both readings in the bar, and the
+--          followed one that ends with the first reading in it.
 -- Repeat:  the same inputs give the same rows, `built_at` aside.
--- Params:  trade_date Date, date_begin DateTime64(9), known_until DateTime64(9), bar_sums, spells, gaps
---          and suspects Identifier, inputs_version String, built_at DateTime64(3).
+-- Params:  trade_date Date, date_begin DateTime64(9), known_until DateTime64(9), bar_sums, spells, gaps,
+--          suspects and volumes Identifier, verdict_conids Array(UInt64), verdicts Array(String),
+--          inputs_version String, built_at DateTime64(3).
 WITH
     toUnixTimestamp64Nano({known_until:DateTime64(9, 'UTC')}) AS known_ns,
     1000000000 AS second,
@@ -142,6 +146,19 @@ SELECT
     suspect_states / frames AS suspect_share,
     if(sums.size >= 3600 AND returns > 0, toFloat64(squared_returns) / 1e18, NULL) AS realised_variance,
     if(sums.size >= 3600, returns, NULL) AS realised_variance_returns,
+    -- The reading before the bar, and whether the step behind it belongs to no single bar.
+    NOT opening.next_followed AND opening.next_at < sums.bar_end AS breaks_in,
+    closing.known_length + closing.next_followed * (sums.bar_end - closing.at)
+        - opening.known_length - opening.next_followed * (sums.bar_begin - opening.at)
+        - breaks_in * opening.next_length AS volume_ns,
+    if(
+        volume_ns > 0,
+        closing.total - opening.total - breaks_in * opening.next_change,
+        NULL
+    ) AS volume,
+    volume_ns / 1e9 AS volume_seconds,
+    nullIf({verdicts:Array(String)}[indexOf({verdict_conids:Array(UInt64)}, sums.conid)], '')
+        AS verdict,
     closed AND NOT cut AND NOT gap AND NOT suspect
         AND islands.span_end >= sums.bar_end AND islands.span_begin <= sums.bar_begin
         AND islands.span_end > 0 AS complete,
@@ -169,3 +186,7 @@ ASOF LEFT JOIN coverage AS begins
     ON sums.conid = begins.covered_conid AND sums.bar_begin >= begins.instant
 ASOF LEFT JOIN coverage AS ends
     ON sums.conid = ends.covered_conid AND sums.bar_end >= ends.instant
+ASOF LEFT JOIN {volumes:Identifier} AS opening
+    ON sums.conid = opening.conid AND sums.bar_begin > opening.at
+ASOF LEFT JOIN {volumes:Identifier} AS closing
+    ON sums.conid = closing.conid AND sums.bar_end > closing.at

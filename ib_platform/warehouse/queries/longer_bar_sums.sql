@@ -30,7 +30,7 @@ WITH
             greatest(begin_ns, next_second * second_ns) AS reached,
             if(own_date, least(end_ns, (own_second + 1) * second_ns), begin_ns) AS left_at,
             if(own_date, if(goes_on, least(until, reached), until), left_at) AS held_until,
-            if(goes_on, least(carried_until, reached), left_at) AS carried_to
+            if(goes_on, least(until, reached), left_at) AS carried_to
         FROM {bar_states:Identifier}
         WHERE (held_until > left_at AND NOT (has_next AND own_second = next_second))
            OR carried_to > left_at
@@ -59,7 +59,7 @@ WITH
     (
         SELECT
             conid, size, bar_begin, bar_end,
-            max(crossed) AS any_crossed,
+            max(crossed_while_open) AS any_crossed,
             [
                 sum(toInt128(spread) * held),
                 sum(toInt128(spread_ticks) * held),

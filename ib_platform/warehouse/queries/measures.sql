@@ -1,7 +1,7 @@
 -- Measures of a book state: what bars average over states and over time, as integers.
 --
--- Grain:   one row per row of states.sql.
--- Inputs:  states.sql, hence ladder_frames.
+-- Grain:   one row per row of states_of_depth.sql.
+-- Inputs:  states_of_depth.sql, hence ladder_frames.
 -- How:     a measure that is not known is 0 and its `..._known` says 0, so that sums over both give an
 --          average over what is known. Prices are integers of a billionth, ratios too; a ratio is
 --          rounded towards zero. No touch has the price 0 and the size 0. Depth over n prices counts
@@ -9,8 +9,8 @@
 --          it is known once the window is complete, and as far as the window reaches.
 --          `spread_bp` is in billionths of a basis point of the mid, known if both prices are
 --          positive. `last_price` and `last_size` are the last trade that the window has shown.
--- Repeat:  a pure function of states.sql.
--- Params:  those of states.sql.
+-- Repeat:  a pure function of states_of_depth.sql.
+-- Params:  those of states_of_depth.sql.
 WITH
     1000000000 AS billion,
     numbers AS
@@ -29,13 +29,13 @@ WITH
             -- A frame shows the last trade only where its row was sent.
             anyLast(last_price) OVER by_window AS shown_price,
             anyLast(last_size) OVER by_window AS shown_size,
-            two_sided, crossed, locked, complete, suspect
-        FROM (/* include states.sql */)
+            two_sided, crossed, locked, complete, suspect, in_force_ns, phase
+        FROM (/* include states_of_depth.sql */)
         WINDOW by_window AS (PARTITION BY conid, run_id, epoch, window ORDER BY seq)
     )
 SELECT
     trade_date, conid, run_id, seq, epoch, at, bid, ask, bid_size, ask_size,
-    two_sided, crossed, locked, complete, suspect,
+    two_sided, crossed, locked, complete, suspect, in_force_ns, phase,
     bid_row = 0 AND ask_row = 0 AS is_empty,
     shown_price IS NOT NULL AND shown_size IS NOT NULL AS last_known,
     reinterpret(assumeNotNull(shown_price), 'Int64') AS last_price,

@@ -1,4 +1,5 @@
--- Spans of a contract's time that bars keep apart: gaps, and the suspect windows of one run.
+-- Spans of a contract's time that bars keep apart: gaps, and the suspect windows of one run, but for
+-- those of a crossed book, which the states tell themselves.
 --
 -- Grain:   one row per gap (run_id is empty) and per suspect window of the trade date.
 -- Inputs:  the gaps and suspect windows of the same build.
@@ -25,5 +26,5 @@ FROM
         toUnixTimestamp64Nano(begin) AS span_begin,
         toUnixTimestamp64Nano(end) AS own_end
     FROM {suspects:Identifier}
-    WHERE trade_date = {trade_date:Date}
+    WHERE trade_date = {trade_date:Date} AND cause != 'crossed_book'
 )
