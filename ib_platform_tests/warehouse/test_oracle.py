@@ -66,7 +66,7 @@ CASES = st.builds(
     st.integers(0, 2**32),
     LADDERS,
     MARKETS,
-    st.integers(5, 100),
+    st.integers(20, 100),
     POINTS,
     POINTS,
     POINTS,
@@ -125,8 +125,8 @@ def test_sql_twin_and_emitter_agree_by_chance(client: Any, examples: int) -> Non
     played = clients_of(examples, recorder)
     assert len(played) >= examples
     compared = sum(each.compared for each in played)
-    assert compared > 20 * examples
-    assert sum(each.partly for each in played) > examples, "warm-up, in which sizes are withheld"
+    assert compared > 10 * examples
+    assert sum(each.partly for each in played) > examples / 2, "warm-up, in which sizes are withheld"
     assert {role for each in played for role in each.roles} == {"full", "delta", "repriced"}
     assert max(each.epochs for each in played) > 2
     recorder.insert(client)
