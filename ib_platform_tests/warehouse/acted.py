@@ -18,7 +18,6 @@ from ib_platform.simulator.fault_kinds import SPECS, FaultKind
 from ib_platform.simulator.faults import Fault
 from ib_platform.simulator.feeds import Feeds
 from ib_platform.simulator.ladder_truth import LadderTruth
-from ib_platform.simulator.outages import Outage
 from ib_platform.simulator.scenario_library import load_scenario
 from ib_platform.simulator.scripted import load_scripts
 from ib_platform.simulator.timeline import Timeline
@@ -29,7 +28,7 @@ from ib_platform_tests.warehouse.emitter import NANO, Client
 from ib_platform_tests.warehouse.recording import Recorder
 
 START = datetime(2026, 11, 18, 18, tzinfo=UTC)
-GRID = 0.3
+GRID = 0.6
 _OF_FEEDS = frozenset(
     {FaultKind.QUOTES_EXPIRED, FaultKind.LADDERS_EXPIRED, FaultKind.RELAID_WINDOW}
 )
@@ -39,7 +38,7 @@ _CUTTING = (
     FaultKind.GATEWAY_DOWN,
     FaultKind.MAINTENANCE,
 )
-_AGAIN_EVERY = 150
+_AGAIN_EVERY = 75
 
 
 class Acted:
@@ -61,7 +60,7 @@ class Acted:
         self._truth: tuple[int, LadderTruth] | None = None
         self._happened: list[Fault] = []
         self._feeds: Feeds | None = None
-        self.recorder = Recorder(f"{name}")
+        self.recorder = Recorder(name)
         contracts = [self._world.catalogue.months_of(symbol)[0] for symbol in ("CL", "ES")]
         self.clients = {
             contract.conid: Client(self.recorder, conid, contract)
@@ -93,9 +92,9 @@ class Acted:
         yield from feeds.due(now)
 
     def _hear(self, payload: bytes) -> None:
-        assert classify(payload).topic == LADDER
         assert self._truth is not None, "no frame of a ladder leaves without its truth"
         conid, truth = self._truth
+        assert classify(payload).topic == LADDER or not truth.faithful
         self.clients[conid].hear(self._at(), payload, truth)
         # A frame that comes twice is no second beginning.
         self._truth = conid, dataclasses.replace(truth, begins=False)
@@ -105,7 +104,7 @@ class Acted:
         self._truth = conid, truth
 
     def _begun(self, fault: Fault, now: float) -> None:
-        if not fault.concerns(USER.username, None) and fault.username is not None:
+        if not fault.concerns(USER.username, fault.symbol):
             return
         if fault.kind in _OF_FEEDS:
             self._happened.append(fault)
@@ -113,7 +112,7 @@ class Acted:
             self._leave()
 
     def _is_cut(self) -> bool:
-        if self._world.outages.at(self._clock.wall()) is not Outage.NONE:
+        if self._world.outages.at(self._clock.wall()) is not None:
             return True
         return any(self._world.fault(kind, USER.username) is not None for kind in _CUTTING)
 
@@ -126,7 +125,6 @@ class Acted:
 
     def _ask(self, feeds: Feeds) -> None:
         for conid, client in self.clients.items():
-            # Once a ladder has expired its window is not known to live on.
             client.request(self._at())
             feeds.subscribe_ladder(conid, self._clock.now())
 
