@@ -24,9 +24,9 @@ from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.warehouse.emitter import NANO, Client
 from ib_platform_tests.warehouse.recording import SECOND, Recorder, trade_date
 
-STEP = 20.0
+STEP = 25.0
 HEARTBEATS = 600.0
-CALM = MarketParameters(quiet_rate=0.5, busy_rate=0.8, changes=1.5, jump_every=1e9)
+CALM = MarketParameters(quiet_rate=0.4, busy_rate=0.4, changes=1.0, jump_every=1e9)
 PLAIN = LadderParameters(one_side_share=0, no_side_share=0, around_zero_share=0)
 UNGUARDED = CatalogueParameters(roll_guard_days=0)
 CALENDARS = {"ES": CalendarName.CME_EQUITY, "CL": CalendarName.CME_ENERGY_METALS}
@@ -108,7 +108,6 @@ class Stretch:
             contract, seed=7, start=now, parameters=CALM,
             phases=lambda instant: hours.phase_until(instant, 0.0),
         )  # fmt: skip
-        # It says OPEN to have its first window answered at once, also in the daily break.
         view = LadderView(market, seed=7, parameters=PLAIN)
         client = Client(self.recorder, contract.conid, contract)
         view.request(now)

@@ -1,4 +1,4 @@
-"""Simulated weeks around the change of the clocks, a holiday, an early close and two rolls."""
+"""Simulated weeks around the change of the clocks, a holiday, an early close and three rolls."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from ib_platform_tests.warehouse.recording import trade_date
 AFTER = datetime(2027, 4, 12, tzinfo=UTC)
 GOOD_FRIDAY = date(2027, 3, 26)
 KEYS = {"ES": "ES.CME.front", "CL": "CL.NYMEX.front"}
-WEEK = [date(2027, 3, 12), date(2027, 3, 15), *weekdays(date(2027, 3, 25), date(2027, 3, 29))]
-"""Both sides of the Sunday on which America's clocks change, and Good Friday, until Europe's do."""
-MONTH = weekdays(date(2027, 3, 1), date(2027, 4, 2))
+EARLY_CLOSE = date(2027, 2, 15)
+WEEK = [EARLY_CLOSE, date(2027, 3, 12), date(2027, 3, 15), date(2027, 3, 25), GOOD_FRIDAY]
+"""Presidents' Day, both sides of the Sunday on which America's clocks change, and the holiday."""
+MONTH = weekdays(date(2027, 2, 12), date(2027, 3, 31))
+"""From before Presidents' Day until after Europe's clocks have changed too."""
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_no_false_alarm(client: Any, config: PlatformConfig, days: list[date]) -
         store(client, number, stretch)
         recorded.append(stretch)
     states = [state for stretch in recorded for state in stretch.recorder.states]
-    assert {trade_date(state.at) for state in states} == set(days), "none before or after"
+    assert {trade_date(state.at) for state in states} == set(days) - {GOOD_FRIDAY}
     for day in days:
         finalize(client, config, day, now=AFTER)
     assert alarms(client, days) == {}
@@ -49,13 +51,15 @@ def test_no_false_alarm(client: Any, config: PlatformConfig, days: list[date]) -
                 assert row["verdict"] == "available", (day, key, row["reasons"])
             else:
                 assert row["coverage"] is None
-    assert open_seconds("CL", GOOD_FRIDAY) == 0, "a holiday of energy"
-    assert open_seconds("ES", GOOD_FRIDAY) == 15.25 * 3600, "an early close of index futures"
+    assert open_seconds("CL", GOOD_FRIDAY) == open_seconds("ES", GOOD_FRIDAY) == 0
+    assert open_seconds("CL", EARLY_CLOSE) == 20.5 * 3600, "17:00 to 13:30 in Chicago"
+    assert open_seconds("ES", EARLY_CLOSE) == 19 * 3600, "17:00 to 12:00"
     begins = {trade_date_span(day)[0].hour for day in days}
     assert begins == {21, 22}, "in UTC, the border moves with Chicago's clocks"
     rolls = [row for row in plan_of_record(client, config, AFTER).rows if row.from_conid]
     assert {(row.product, row.roll_date) for row in rolls} == {
         ("ES.CME", date(2027, 3, 22)),
+        ("CL.NYMEX", date(2027, 2, 23)),
         ("CL.NYMEX", date(2027, 3, 23)),
     }
 
