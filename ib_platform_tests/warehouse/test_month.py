@@ -37,7 +37,8 @@ def test_no_false_alarm(client: Any, config: PlatformConfig, days: list[date]) -
     assert {trade_date(state.at) for state in states} == set(days) - {GOOD_FRIDAY}
     for day in days:
         finalize(client, config, day, now=AFTER)
-    assert alarms(client, days) == {}
+    found = alarms(client, days)
+    assert found == {}, str(found)
     report = {
         (row["trade_date"], row["contract"]): row
         for row in client.query("SELECT * FROM quality_report").named_results()

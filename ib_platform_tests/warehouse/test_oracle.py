@@ -126,7 +126,9 @@ def test_sql_twin_and_emitter_agree_by_chance(client: Any, examples: int) -> Non
     assert len(played) >= examples
     compared = sum(each.compared for each in played)
     assert compared > 10 * examples
-    assert sum(each.partly for each in played) > examples / 2, "warm-up, in which sizes are withheld"
+    assert sum(each.partly for each in played) > examples / 2, (
+        "warm-up, in which sizes are withheld"
+    )
     assert {role for each in played for role in each.roles} == {"full", "delta", "repriced"}
     assert max(each.epochs for each in played) > 2
     recorder.insert(client)
