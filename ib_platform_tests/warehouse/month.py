@@ -27,7 +27,14 @@ from ib_platform_tests.warehouse.recording import SECOND, Recorder, trade_date
 STEP = 25.0
 HEARTBEATS = 600.0
 CALM = MarketParameters(
-    quiet_rate=0.4, busy_rate=0.4, changes=1.0, trade_share=0.3, withdraw_share=0, jump_every=1e9
+    quiet_rate=0.4,
+    busy_rate=0.4,
+    changes=1.0,
+    trade_share=0.3,
+    withdraw_share=0,
+    widest_spread=1,
+    jump_every=1e9,
+    opening_jump_share=0,
 )
 """Slow, but its last trade is never far: a window is laid around it, and shows both sides."""
 PLAIN = LadderParameters(one_side_share=0, no_side_share=0, around_zero_share=0)
