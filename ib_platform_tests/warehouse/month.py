@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ib_platform.marketdata.calendar import trade_date_span
+from ib_platform.marketdata.ladder import WINDOW_ROWS
 from ib_platform.marketdata.sessions import CalendarName
 from ib_platform.simulator.catalogue import Catalogue, CatalogueParameters, SimulatedContract
 from ib_platform.simulator.hours import HoursParameters, MarketHours
@@ -26,6 +27,8 @@ from ib_platform_tests.warehouse.recording import SECOND, Recorder, trade_date
 
 STEP = 25.0
 HEARTBEATS = 600.0
+EDGE = 6
+"""Rows."""
 CALM = MarketParameters(
     quiet_rate=0.4,
     busy_rate=0.4,
@@ -62,16 +65,29 @@ class Ladder:
     view: LadderView
     market: SyntheticMarket
     hours: MarketHours
+    top: int | None = None
+
+    def _keep_in_sight(self) -> None:
+        """A window is laid anew once the touch nears its edge. IBKR waits until the last price has
+        left it; at 25 s a frame the ladder would show one side alone for too long."""
+        if self.top is not None and not (
+            self.top - EDGE > self.market.best_ask
+            and self.market.best_bid > self.top - WINDOW_ROWS + EDGE
+        ):
+            self.view.relay()
 
     def show(self, at: datetime) -> None:
         """The frame and the quote of this instant, if the market moves."""
         if not self.hours.phase(at).moves:
             return
         ns = to_ns(at)
+        self._keep_in_sight()
         rows = self.view.poll(at.timestamp())
         if rows is not None:
             payload = encode_ladder("DU1000001", self.client.conid, rows)
-            self.client.hear(ns, payload, self.view.truth())
+            truth = self.view.truth()
+            self.top = truth.top
+            self.client.hear(ns, payload, truth)
         tick = int(self.contract.product.tick * NANO)
         self.client.recorder.quote(
             ns, self.client.conid, updated=ns - SECOND // 10, bid=self.market.best_bid * tick,
