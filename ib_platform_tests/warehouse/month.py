@@ -30,8 +30,8 @@ HEARTBEATS = 600.0
 EDGE = 6
 """Rows."""
 CALM = MarketParameters(
-    quiet_rate=0.4,
-    busy_rate=0.4,
+    quiet_rate=0.9,
+    busy_rate=0.9,
     changes=1.0,
     trade_share=0.3,
     withdraw_share=0,
