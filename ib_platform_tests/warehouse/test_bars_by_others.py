@@ -15,7 +15,7 @@ from ib_platform.warehouse.compact import finalize
 from ib_platform_tests.warehouse.month import store, stretches
 from ib_platform_tests.warehouse.recording import record_capture, trade_date
 
-NIGHT = date(2027, 3, 15)
+MONDAY = date(2027, 3, 15)
 AFTER = datetime(2027, 4, 12, tzinfo=UTC)
 _STATES = """
 SELECT conid, received_at AS at,
@@ -24,8 +24,11 @@ FROM depth WHERE trade_date = {day:Date} AND two_sided ORDER BY conid, received_
 """
 _BARS = """
 SELECT conid, toInt64(toUnixTimestamp(bar_start)) AS minute,
-    toInt64(mid_open * 2000000000) AS open, toInt64(mid_high * 2000000000) AS high,
-    toInt64(mid_low * 2000000000) AS low, toInt64(mid_close * 2000000000) AS close, states
+    toInt64(toDecimal128(mid_open, 9) * 2000000000) AS open,
+    toInt64(toDecimal128(mid_high, 9) * 2000000000) AS high,
+    toInt64(toDecimal128(mid_low, 9) * 2000000000) AS low,
+    toInt64(toDecimal128(mid_close, 9) * 2000000000) AS close,
+    states
 FROM bars WHERE trade_date = {day:Date} AND bar_size = '1m' AND states > 0
 ORDER BY conid, bar_start
 """
@@ -68,7 +71,7 @@ def built(request: pytest.FixtureRequest, client: Any, config: PlatformConfig) -
         recorder.insert(client)
         day: date = trade_date(recorder.states[0].at)
     else:
-        day = NIGHT
+        day = MONDAY
         for number, stretch in enumerate(stretches([day]), 1):
             store(client, number, stretch)
     finalize(client, config, day, now=AFTER)
