@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from random import Random
@@ -19,6 +20,8 @@ from ib_platform.simulator.world import World
 
 _WITH_LADDERS = "R"
 """In the recordings no ladder came on the day on which 6509 said delayed."""
+_LYING = (FaultKind.CROSSED_BOOK, FaultKind.DUPLICATED_ROWS, FaultKind.TRUNCATED_JSON)
+"""A client cannot read from such frames what the ladder is."""
 _SILENCING = (FaultKind.SILENT_LADDER, FaultKind.LADDER_NOT_ENTITLED)
 
 
@@ -116,6 +119,7 @@ class Feeds:
             if troubled:
                 yield from self._troubled_ladder(conid, view, now)
             elif (rows := view.poll(now)) is not None:
+                self._tell_truth(conid, view)
                 yield encode_ladder(user.account, conid, rows)
 
     def _troubled_ladder(self, conid: int, view: LadderView, now: float) -> Iterator[bytes]:
@@ -124,7 +128,16 @@ class Feeds:
         if not self._availability(conid).startswith(_WITH_LADDERS):
             return
         if (rows := view.poll(now)) is not None:
+            self._tell_truth(conid, view)
             yield from self._on_the_wire(conid, self._encode(conid, rows))
+
+    def _tell_truth(self, conid: int, view: LadderView) -> None:
+        """What the ladder truly is now, for whoever asked for it."""
+        if self._world.truths is None:
+            return
+        lies = any(self._fault(kind, conid) is not None for kind in _LYING)
+        truth = dataclasses.replace(view.truth(), faithful=not lies)
+        self._world.truths(self._login.user.username, conid, truth)
 
     def _encode(self, conid: int, rows: list[Row]) -> bytes:
         account, market = self._login.user.account, self._world.market(conid)

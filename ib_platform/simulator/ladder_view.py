@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from ib_platform.marketdata.ladder import WINDOW_ROWS
 from ib_platform.marketdata.phases import MarketPhase
 from ib_platform.simulator.ladder_rows import MIDDLE_ROW, Row, encode_ladder
+from ib_platform.simulator.ladder_truth import LadderTruth, truth_of
 from ib_platform.simulator.market import Market
 from ib_platform.simulator.parameters import Share, Span, parameters
 
@@ -71,9 +73,13 @@ class LadderView:
         self._shown: Sequence[Row] = ()
         self._version = -1
         """The market's version that ``_shown`` was made of."""
+        self._showing: frozenset[int | None] | None = None
+        """Ticks whose sizes are shown; None for all of the window."""
+        self._awaited = self._begins = self._whole = False
 
     def request(self, now: float) -> None:
         """The client asked (again): a full frame is due; the old window lives on until then."""
+        self._awaited = True
         if self._full_due is None:
             self._full_due = now + self._random.uniform(*self._parameters.answer_delay)
 
@@ -85,8 +91,28 @@ class LadderView:
         """The next requested window is laid around zero, and re-priced later."""
         self._begins_around_zero = True
 
+    def truth(self) -> LadderTruth:
+        """What the ladder is at the instant of the frame that ``poll`` has just returned, and
+        which of it no frame has shown: from the market, not from the rows."""
+        middle = 0 if self._middle is None else self._middle
+        return truth_of(
+            self._market,
+            middle + MIDDLE_ROW,
+            self._showing,
+            begins=self._begins,
+            whole=self._whole,
+        )
+
     def poll(self, now: float) -> list[Row] | None:
         """Rows of the frame that is due at ``now``, or None when nothing changed."""
+        rows = self._poll(now)
+        if rows is not None:
+            self._whole = len(rows) == WINDOW_ROWS
+            self._begins = self._whole and self._awaited
+            self._awaited = self._awaited and not self._whole
+        return rows
+
+    def _poll(self, now: float) -> list[Row] | None:
         moving = self._phase is None or self._phase().moves
         if moving:
             self._market.advance(now)
@@ -116,21 +142,22 @@ class LadderView:
         early = self._random.random() < self._parameters.early_depth_share
         delay = self._parameters.early_depth_delay if early else self._parameters.depth_delay
         self._depth_due = now + self._random.uniform(*delay)
-        return self._lay(middle, self._only(self._visible_at_first(), middle))
+        self._showing = self._visible_at_first()
+        return self._lay(middle, self._only(self._showing, middle))
 
-    def _visible_at_first(self) -> set[int | None]:
+    def _visible_at_first(self) -> frozenset[int | None]:
         """Prices whose sizes a requested full frame shows: the touch, or less."""
         touch = [self._market.best_bid, self._market.best_ask]
         luck = self._random.random()
         if luck < self._parameters.no_side_share:
-            return set()
+            return frozenset()
         if luck < self._parameters.no_side_share + self._parameters.one_side_share:
-            return {self._random.choice(touch)}
-        return set(touch)
+            return frozenset({self._random.choice(touch)})
+        return frozenset(touch)
 
     def _lay_around_zero(self, now: float) -> list[Row]:
         self._begins_around_zero = False
-        self._middle, self._depth_due = None, None
+        self._middle, self._depth_due, self._showing = None, None, frozenset()
         self._zero_until = now + self._random.uniform(*self._parameters.zero_delay)
         text = self._market.contract.price_text
         rows = [Row(number, 0, text(MIDDLE_ROW - number)) for number in range(2 * MIDDLE_ROW + 1)]
@@ -146,10 +173,11 @@ class LadderView:
         self._zero_until = None
         if len(self._shown) <= MIDDLE_ROW + 1:
             return self._lay_touch(middle, now)
-        rows = list(self._market.windows.around(middle))
+        rows, self._showing = list(self._market.windows.around(middle)), None
         if all(row.has_size or row.focus for row in rows):
             # 21 rows would be a full frame: the last one follows with the next delta.
             rows[-1] = rows[-1].without_size()
+            self._showing = frozenset(range(middle - MIDDLE_ROW + 1, middle + MIDDLE_ROW + 1))
         self._lay(middle, rows)
         self._version -= 1
         return [row for row in rows if row.has_size or row.focus] or None
@@ -159,7 +187,7 @@ class LadderView:
         return last is not None and abs(last - middle) > MIDDLE_ROW
 
     def _relay(self) -> list[Row] | None:
-        self._relay_asked, self._depth_due = False, None
+        self._relay_asked, self._depth_due, self._showing = False, None, None
         middle = self._market.middle
         if middle is None:
             return None
@@ -176,14 +204,16 @@ class LadderView:
         elif self._version == self._market.version:
             return None
         rows: Sequence[Row] = self._market.windows.around(middle)
+        self._showing = None
         if not warm:
-            rows = self._only({self._market.best_bid, self._market.best_ask}, middle)
+            self._showing = frozenset({self._market.best_bid, self._market.best_ask})
+            rows = self._only(self._showing, middle)
         pairs = zip(self._shown, rows, strict=True)
         changed = [new for old, new in pairs if old is not new and old != new]
         self._shown, self._version = rows, self._market.version
         return changed or None
 
-    def _only(self, visible: set[int | None], middle: int) -> list[Row]:
+    def _only(self, visible: frozenset[int | None], middle: int) -> list[Row]:
         """The window with sizes at the ``visible`` prices alone."""
         top = middle + MIDDLE_ROW
         return [

@@ -28,6 +28,7 @@ class Market(ABC):
         self.high: int | None = None
         self.low: int | None = None
         self.version = 0
+        self.levels_shown = levels_shown
         self.windows = Windows(self, levels_shown)
         self._sizes: dict[int, int] = {}
         """Signed size by tick, bid > 0, ask < 0, no zeroes."""

@@ -20,6 +20,7 @@ from ib_platform.simulator.faults import Fault, Faults
 from ib_platform.simulator.history import History
 from ib_platform.simulator.hours import MarketHours
 from ib_platform.simulator.ladder_desk import LadderDesk
+from ib_platform.simulator.ladder_truth import Truths
 from ib_platform.simulator.ladder_view import LadderView
 from ib_platform.simulator.login import Login, new_session_id
 from ib_platform.simulator.market import Market
@@ -59,6 +60,8 @@ class World:
         self.replay = replay
         self.sent_log: SentLog | None = None
         """Takes a line for every frame before it is sent."""
+        self.truths: Truths | None = None
+        """Is told what each synthetic ladder truly is when a frame of it leaves."""
         self.faults = Faults()
         self.pacing = Pacing(self.behaviour.pacing)
         self.hours = MarketHours(self.behaviour.hours)
