@@ -14,10 +14,10 @@ from ib_platform.warehouse import build as build_module
 from ib_platform.warehouse.build import Build, drop_leftovers
 from ib_platform.warehouse.compact import (
     build_open_date,
-    dates_needing_revision,
     finalize,
     thresholds_of,
 )
+from ib_platform.warehouse.due import dates_needing_revision
 from ib_platform.warehouse.quality import Thresholds
 from ib_platform.warehouse.spans import to_ns
 from ib_platform.warehouse.sql import BUILD_QUERIES, inputs_version, query
