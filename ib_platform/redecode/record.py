@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,7 @@ class RunReader:
         return [plain(row) for row in rows]
 
 
-def plain(row: Row) -> Row:
+def plain(row: Sequence[Any]) -> Row:
     """The row with arrays as tuples, so that rows of the decoder and of the driver compare."""
     return tuple(tuple(value) if isinstance(value, list) else value for value in row)
 

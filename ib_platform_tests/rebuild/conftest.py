@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ib_platform.config import ClickHouse, PlatformConfig, dump_config
+from ib_platform.config import ClickHouse, PlatformConfig, dump_config, load_config
 from ib_platform.warehouse.connect import connect
 from ib_platform_tests.rebuild.recorded import config_of, record
 
@@ -28,12 +28,13 @@ def recorded(client: Any) -> Any:
 
 
 @pytest.fixture
-def config(warehouse: ClickHouse, tmp_path: Path) -> PlatformConfig:
-    return config_of(warehouse, tmp_path)
+def config_file(warehouse: ClickHouse, tmp_path: Path) -> Path:
+    file = tmp_path / "ib_platform.yaml"
+    file.write_text(dump_config(config_of(warehouse, tmp_path)), encoding="utf-8")
+    return file
 
 
 @pytest.fixture
-def config_file(config: PlatformConfig, tmp_path: Path) -> Path:
-    file = tmp_path / "ib_platform.yaml"
-    file.write_text(dump_config(config), encoding="utf-8")
-    return file
+def config(config_file: Path) -> PlatformConfig:
+    """As the command reads it."""
+    return load_config(config_file)

@@ -67,3 +67,17 @@ def contents(client: Any, day: date, *without: str) -> dict[str, list[Any]]:
 
 def stages(client: Any) -> list[str]:
     return [row[0] for row in client.query("SHOW TABLES LIKE '%stage%'").result_rows]
+
+
+def changed(
+    before: dict[date, dict[str, list[Any]]], after: dict[date, dict[str, list[Any]]]
+) -> list[tuple[date, str, list[Any]]]:
+    """Where two contents differ: date, table, the rows that only one of them has."""
+    found = []
+    for day, tables in before.items():
+        for table, rows in tables.items():
+            now = after[day][table]
+            if rows != now:
+                only = [row for row in (*rows, *now) if (row in rows) != (row in now)]
+                found.append((day, table, only))
+    return found
