@@ -16,6 +16,7 @@ from ib_platform.demo.command import demo, stop
 from ib_platform.errors import PlatformError
 from ib_platform.rebuild.command import rebuild
 from ib_platform.redecode.command import redecode
+from ib_platform.report.command import report
 from ib_platform.research import command as research
 from ib_platform.retention.command import retention
 from ib_platform.simulator.cli import CONFIG_OPTION, simulate
@@ -68,6 +69,7 @@ main.add_command(research.continuous)
 main.add_command(research.depth)
 main.add_command(research.quality)
 main.add_command(research.export)
+main.add_command(report)
 
 
 def _log_to_stderr() -> None:

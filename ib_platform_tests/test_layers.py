@@ -47,7 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "retention": {"verify", "warehouse", "marketdata"} | BASE,
     "doctor": {"fleet", "gateway", "ibkr", "warehouse", "marketdata"} | BASE,
     "research": {"warehouse", "marketdata"} | BASE,
-    "orchestration": {"fleet", "warehouse", "marketdata"} | BASE,
+    "report": {"warehouse", "marketdata"} | BASE,
+    "orchestration": {"fleet", "report", "warehouse", "marketdata"} | BASE,
     "definitions": {"orchestration"},
 }
 """What each layer may import of ours, besides itself. ``cli`` and ``demo`` may import all."""

@@ -77,6 +77,12 @@ def test_finalizing_a_date(client: Any, record: Recorder, instance: dg.DagsterIn
         found = metadata(result, table)
         assert found["dagster/partition_row_count"] == rows > 0
         assert found["preview"].startswith("| con")
+    found = metadata(result, "quality_report")
+    page = Path(found["page"])
+    assert page.name == f"quality_{KEY}.html"
+    assert f"Quality of trade date {KEY}" in page.read_text(encoding="utf-8")
+    assert found["page_link"] == page.as_uri()
+    assert "](data:image/png;base64," in found["through_the_day"]
     checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
     assert set(checks) == {
         "bars_sound",
@@ -179,7 +185,8 @@ def test_an_error_of_the_platform_fails_the_run_with_its_own_words(
 def test_heavy_libraries_are_not_loaded_with_the_definitions() -> None:
     script = (
         "import sys, ib_platform.definitions as d; d.defs(); "
-        "heavy = {'pyarrow', 'pandas', 'clickhouse_connect', 'chdb'} & set(sys.modules); "
+        "heavy = {'pyarrow', 'pandas', 'clickhouse_connect', 'chdb', 'matplotlib'}; "
+        "heavy &= set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

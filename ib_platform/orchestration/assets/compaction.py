@@ -17,6 +17,7 @@ from ib_platform.orchestration.assets.depth import depth_spec
 from ib_platform.orchestration.assets.quality_report import quality_report_spec
 from ib_platform.orchestration.partitions import trade_date_of_key
 from ib_platform.orchestration.previews import asset_metadata
+from ib_platform.orchestration.report_pages import page_metadata
 from ib_platform.orchestration.resources import Platform, with_platform
 
 
@@ -42,6 +43,9 @@ def compaction(
             for table in ("depth", "bars", "quality_report"):
                 if table in selected:
                     metadata = asset_metadata(client, table, result)
+                    if table == "quality_report" and build is finalize:
+                        state_dir = platform.config().runtime.state_dir
+                        metadata |= page_metadata(client, trade_date, state_dir)
                     yield dg.MaterializeResult(asset_key=table, metadata=metadata)
     except PlatformError as error:
         raise dg.Failure(description=str(error)) from error

@@ -1,0 +1,1 @@
+"""One self-contained HTML page over the quality of one trade date."""
