@@ -44,12 +44,14 @@ _FINAL_TABLES = ("depth", *_OPEN_TABLES, "builds")
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build published: rows by table."""
+    """What a build published: rows by table. ``revised_at``: when a final build was last replaced
+    by one of another record, UTC; None: never, or the date is open."""
 
     trade_date: date
     inputs_version: str
     preliminary: bool
     rows: dict[str, int]
+    revised_at: datetime | None = None
 
 
 def thresholds_of(config: PlatformConfig) -> Thresholds:
@@ -121,7 +123,8 @@ def _build(
             fill(build, span, thresholds)
             build.check()
             rows = build.publish()
-    return BuildResult(trade_date, version, span.is_open, rows)
+    revised = None if revision is None else revision.instant
+    return BuildResult(trade_date, version, span.is_open, rows, revised)
 
 
 def _ms(instant: datetime) -> int:

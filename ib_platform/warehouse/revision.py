@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ib_platform.warehouse.due import Inputs, recorded_inputs
@@ -27,6 +27,12 @@ class Revision:
 
     inputs: Inputs
     revised_at: int | None
+
+    @property
+    def instant(self) -> datetime | None:
+        """``revised_at``, UTC."""
+        since = self.revised_at
+        return None if since is None else datetime.fromtimestamp(since / 1000, UTC)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows of ``builds``: of the build as a whole, then one for each input."""

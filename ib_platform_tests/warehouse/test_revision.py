@@ -37,12 +37,12 @@ def test_a_date_is_revised_when_its_record_changed_and_stays_so(
     recorder = Recorder("run-a")
     recorder.ladder(NOON, 1, full())
     recorder.insert(client)
-    finalize(client, config, DAY, now=EVENING)
+    assert finalize(client, config, DAY, now=EVENING).revised_at is None
     assert marks(client) == (None, None)
     recorder.ladder(NOON + 5 * SECOND, 1, full(r9=-3, r11=3))
     client.insert("frames", recorder.frames[-1:])
     client.insert("ladder_frames", recorder.ladders[-1:])
-    finalize(client, config, DAY, now=LATER)
+    assert finalize(client, config, DAY, now=LATER).revised_at == LATER
     revised = to_ns(LATER) // 1_000_000
     assert marks(client) == (revised, revised)
     finalize(client, config, DAY, now=LATER + timedelta(days=1))
