@@ -20,8 +20,9 @@ END = BEGIN + timedelta(days=1)
 REPORT: dict[str, Any] = {
     "contract": "CL.NYMEX.front", "conid": 1, "paper_user": "alpha", "verdict": "available",
     "reasons": [], "preliminary": False, "revised_at": None, "expected_seconds": 100.0,
-    "coverage": None, "gap_seconds": 0.0, "ladder_frames": 10, "undecodable": 0, "frames_received": None,
-    "frames_stored": None, "calendar_difference": None, "inputs_version": "abc", "built_at": END,
+    "coverage": None, "gap_seconds": 0.0, "ladder_frames": 10, "undecodable": 0,
+    "frames_received": None, "frames_stored": None, "calendar_difference": None,
+    "inputs_version": "abc", "built_at": END,
 }  # fmt: skip
 
 
