@@ -14,6 +14,8 @@ from ib_platform import __version__
 from ib_platform.config import CONFIG_VARIABLE, load_config
 from ib_platform.demo.command import demo, stop
 from ib_platform.errors import PlatformError
+from ib_platform.rebuild.command import rebuild
+from ib_platform.redecode.command import redecode
 from ib_platform.report.command import report
 from ib_platform.research import command as research
 from ib_platform.retention.command import retention
@@ -55,6 +57,8 @@ main.add_command(simulate)
 main.add_command(fault)
 main.add_command(verify)
 main.add_command(rolls)
+main.add_command(rebuild)
+main.add_command(redecode)
 main.add_command(retention)
 main.add_command(spool)
 main.add_command(drain_spool)

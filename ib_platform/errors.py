@@ -73,3 +73,9 @@ class VerificationError(PlatformError):
     """The record lacks, repeats or falsifies frames, and no recorded cause explains it."""
 
     exit_code = 10
+
+
+class RebuildError(PlatformError):
+    """Some trade dates were not rebuilt; they keep their old rows, the others are done."""
+
+    exit_code = 11

@@ -42,6 +42,8 @@ ALLOWED: dict[str, set[str]] = {
     "recorder": {"ibkr", "marketdata"} | BASE,
     "fleet": {"marketdata"} | BASE,
     "verify": {"streamer", "warehouse", "marketdata"} | BASE,
+    "rebuild": {"warehouse", "marketdata"} | BASE,
+    "redecode": {"streamer", "warehouse", "marketdata"} | BASE,
     "retention": {"verify", "warehouse", "marketdata"} | BASE,
     "doctor": {"fleet", "gateway", "ibkr", "warehouse", "marketdata"} | BASE,
     "research": {"warehouse", "marketdata"} | BASE,

@@ -44,6 +44,7 @@ def asset_metadata(client: Client, table: str, result: BuildResult) -> dict[str,
         "dagster/partition_row_count": dg.MetadataValue.int(result.rows[table]),
         "rules": result.inputs_version,
         "preliminary": result.preliminary,
+        "revised": "never" if result.revised_at is None else f"{result.revised_at:%Y-%m-%d %H:%M}",
         "preview": dg.MetadataValue.md(markdown_table(answer.column_names, answer.result_rows)),
     }
 

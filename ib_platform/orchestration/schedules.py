@@ -89,7 +89,7 @@ def finalize_date(
     context: dg.ScheduleEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Oldest dates first, a few at once: a long history must not fill the queue."""
-    from ib_platform.warehouse.compact import dates_needing_revision
+    from ib_platform.warehouse.due import dates_needing_revision
 
     now = context.scheduled_execution_time.astimezone(UTC)
     try:

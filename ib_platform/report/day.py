@@ -126,6 +126,12 @@ class DatePage:
         return ", ".join(sorted({str(c.report["inputs_version"]) for c in self.contracts}))
 
     @property
+    def revised_at(self) -> datetime | None:
+        """When it was built anew because its record had changed; None: never."""
+        marks = (c.report["revised_at"] for c in self.contracts)
+        return max((mark for mark in marks if mark is not None), default=None)
+
+    @property
     def preliminary(self) -> bool:
         """Whether the date was still open when it was built."""
         return any(c.report["preliminary"] for c in self.contracts)

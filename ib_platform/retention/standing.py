@@ -75,13 +75,19 @@ def _why_unfinished(
     ``ignored``: inputs that cannot be compared any more."""
     if not any(run_id == "" for run_id, *_ in used):
         return "it has no final build"
-    late = sorted({name for _, name, *_ in recorded if name in ignored} - {TOLD_LATER})
+    late = sorted({_table(name) for _, name, *_ in recorded if _table(name) in ignored})
+    late = [name for name in late if name != TOLD_LATER]
     if late:
         return f"rows came to {', '.join(late)} after they were dropped"
-    built = {row for row in used if row[0] != "" and row[1] not in ignored}
-    if built != {row for row in recorded if row[1] not in ignored}:
+    built = {row for row in used if row[0] != "" and _table(row[1]) not in ignored}
+    if built != {row for row in recorded if _table(row[1]) not in ignored}:
         return "its record has changed since its last build"
     return None
+
+
+def _table(name: str) -> str:
+    """Table of an input: rows of a later decoder are an input of their own."""
+    return name.partition("/")[0]
 
 
 def _by_date(rows: Iterable[Any]) -> Inputs:

@@ -1,7 +1,11 @@
 """Replacing one trade date of derived tables: stage, check, swap, drop.
 
 Readers see the old partition or the new one, never a mix and never a hole. A build that dies leaves
-staging tables behind; the next build drops those older than a day.
+staging tables behind; the next build of its date drops them, and any build those older than a day.
+
+Two builds of one date at once: a lock keeps those of one machine apart (``date_lock.py``). Of two
+on different machines the later one drops the stages of the earlier, which then fails before it
+swaps anything more in; so all tables of a date come from one build.
 """
 
 from __future__ import annotations
@@ -25,7 +29,8 @@ _MARK = "__stage_"
 _LEFTOVERS = """
 SELECT name FROM system.tables
 WHERE database = currentDatabase() AND position(name, {mark:String}) > 0
-  AND metadata_modification_time < now() - INTERVAL 1 DAY
+  AND (metadata_modification_time < now() - INTERVAL 1 DAY OR position(name, {of_date:String}) > 0)
+  AND NOT endsWith(name, {own:String})
 """
 _KEYS = {
     "depth": "conid, run_id, seq",
@@ -169,24 +174,34 @@ def staged(
     client: Client, trade_date: date, tables: Sequence[str], parameters: Mapping[str, Any]
 ) -> Iterator[Build]:
     """Empty staging tables for ``tables``, dropped at the end whatever happens."""
-    drop_leftovers(client)
-    mark = secrets.token_hex(6)
+    mark = f"{_mark_of(trade_date)}{secrets.token_hex(6)}"
     stages = {table: f"{table}{_MARK}{mark}" for table in tables}
     build = Build(client, trade_date, stages, parameters, mark)
     try:
         for table, stage in stages.items():
             client.command(f"CREATE TABLE {stage} AS {table}")
+        # Once the own ones are there: of two builds that begin together, one sees the other's.
+        drop_leftovers(client, build)
         yield build
     finally:
         for stage in (*stages.values(), *build.work_tables):
             client.command(f"DROP TABLE IF EXISTS {stage} SYNC")
 
 
-def drop_leftovers(client: Client) -> list[str]:
-    """Drop staging tables that a killed build left more than a day ago; returns their names."""
-    found = client.query(_LEFTOVERS, {"mark": _MARK}).result_rows
-    names = [str(row[0]) for row in found]
+def drop_leftovers(client: Client, beside: Build | None = None) -> list[str]:
+    """Drop staging tables that a killed build left more than a day ago, and all of the date of
+    ``beside`` but its own; returns their names."""
+    named = {
+        "mark": _MARK,
+        "of_date": f"{_MARK}{_mark_of(beside.trade_date)}" if beside else "\n",
+        "own": beside.mark if beside else "\n",
+    }
+    names = [str(row[0]) for row in client.query(_LEFTOVERS, named).result_rows]
     for name in names:
         logger.warning("dropping the staging table %s of a build that died", name)
         client.command(f"DROP TABLE IF EXISTS `{name}` SYNC")
     return names
+
+
+def _mark_of(trade_date: date) -> str:
+    return f"{trade_date:%Y%m%d}_"

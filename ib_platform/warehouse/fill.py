@@ -41,7 +41,8 @@ def fill(build: Build, span: DateSpan, thresholds: Thresholds) -> None:
         build.insert_rows("suspect_windows", doubted)
         suspects = [*suspects, *doubted]
     report = build_report(contracts, days, around, span, thresholds, seconds_by_conid(crossed))
-    build.insert_rows("quality_report", report)
+    revised = {"revised_at": build.parameters["revised_at_ms"]}
+    build.insert_rows("quality_report", [{**row, **revised} for row in report])
     known_until = around.newest or span.begin
     if not span.is_open:
         known_until = max(known_until, span.end)

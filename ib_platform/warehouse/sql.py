@@ -11,6 +11,7 @@ import re
 from dataclasses import astuple
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from ib_platform.marketdata.frames import DECODER_VERSION
 from ib_platform.marketdata.sessions import CALENDAR_FILES, own_days
@@ -128,7 +129,14 @@ def inputs_version(thresholds: Thresholds) -> str:
         digest.update(f"\n{name}\n{query(name)}".encode())
     for package, file in _RULES:
         digest.update(files(package).joinpath(file).read_bytes())
-    digest.update(repr(astuple(thresholds)).encode())
+    digest.update(repr(_numbers_as_one(astuple(thresholds))).encode())
     if own_days():
         digest.update(repr(sorted(own_days().items())).encode())
     return digest.hexdigest()[:16]
+
+
+def _numbers_as_one(value: Any) -> Any:
+    """The value with whole numbers as floats: a default of 30 and the 30.0 of a file are one."""
+    if isinstance(value, tuple):
+        return tuple(map(_numbers_as_one, value))
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -95,10 +95,13 @@ def test_the_instance_file_is_what_the_design_says(
         assert instance.run_retries_max_retries == 1
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
-        limits = {limit["key"]: limit["limit"] for limit in queue.tag_concurrency_limits}
-        assert limits["paper_user"] == 1
+        limits = {
+            (limit["key"], "value" in limit): limit["limit"]
+            for limit in queue.tag_concurrency_limits
+        }
+        assert limits["paper_user", True] == limits["dagster/partition", True] == 1
         # However many dates are compacted, two runs of the fleet find a place at once.
-        assert limits["dagster/partition"] <= queue.max_concurrent_runs - 2
+        assert 1 < limits["dagster/partition", False] <= queue.max_concurrent_runs - 2
         assert instance.get_settings("sensors")["use_threads"]
         assert instance.get_settings("freshness")["enabled"]
         assert instance.run_coordinator.dequeue_interval_seconds == 1

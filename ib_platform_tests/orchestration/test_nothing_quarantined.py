@@ -24,8 +24,8 @@ from ib_platform.paths import PodPaths
 from ib_platform.states import StreamEventKind
 from ib_platform.streamer.quarantined import quarantined
 from ib_platform.streamer.spool import Spool
-from ib_platform.warehouse.compact import dates_needing_revision
 from ib_platform.warehouse.connect import Client, connect
+from ib_platform.warehouse.due import dates_needing_revision
 from ib_platform.warehouse.refused import WaitingBatch
 from ib_platform_tests.streamer.refusing import POISON, allow, drained, forbid
 from ib_platform_tests.streamer.spools import (

@@ -20,9 +20,10 @@ BEGIN = datetime(2026, 11, 17, 22, 30, tzinfo=UTC)
 END = BEGIN + timedelta(days=1)
 REPORT: dict[str, Any] = {
     "contract": "CL.NYMEX.front", "conid": 1, "paper_user": "alpha", "verdict": "available",
-    "reasons": [], "preliminary": False, "expected_seconds": 100.0, "coverage": None,
-    "gap_seconds": 0.0, "ladder_frames": 10, "undecodable": 0, "frames_received": None,
-    "frames_stored": None, "calendar_difference": None, "inputs_version": "abc", "built_at": END,
+    "reasons": [], "preliminary": False, "revised_at": None, "expected_seconds": 100.0,
+    "coverage": None, "gap_seconds": 0.0, "ladder_frames": 10, "undecodable": 0,
+    "frames_received": None, "frames_stored": None, "calendar_difference": None,
+    "inputs_version": "abc", "built_at": END,
 }  # fmt: skip
 
 
@@ -121,6 +122,13 @@ def test_what_is_unknown_is_said() -> None:
     assert "<dt>of its pod: received</dt><dd>unknown</dd>" in page
     assert "No reason to doubt it." in page
     assert "simulated" not in page
+
+
+def test_a_revised_date_is_said() -> None:
+    assert "Revised" not in page_of()
+    assert "<strong>Revised.</strong> Built anew at 2026-11-18 22:30:00 UTC" in page_of(
+        revised_at=END
+    )
 
 
 def test_disputed_hours_and_a_preliminary_date_are_said() -> None:

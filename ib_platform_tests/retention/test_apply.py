@@ -26,7 +26,8 @@ from ib_platform.retention.export import export
 from ib_platform.retention.plan import TABLES
 from ib_platform.states import StreamEventKind
 from ib_platform.verify.app import verify_span
-from ib_platform.warehouse.compact import dates_needing_revision, finalize
+from ib_platform.warehouse.compact import finalize
+from ib_platform.warehouse.due import dates_needing_revision
 from ib_platform.warehouse.spans import Span, to_ns
 from ib_platform_tests.retention.recorded import (
     DATES,

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from ib_platform.config import PlatformConfig
+from ib_platform.config import PlatformConfig, dump_config, load_config
 from ib_platform.errors import WarehouseError
 from ib_platform.warehouse import build as build_module
 from ib_platform.warehouse.build import Build, drop_leftovers
 from ib_platform.warehouse.compact import (
     build_open_date,
-    dates_needing_revision,
     finalize,
     thresholds_of,
 )
+from ib_platform.warehouse.due import dates_needing_revision
 from ib_platform.warehouse.quality import Thresholds
 from ib_platform.warehouse.spans import to_ns
 from ib_platform.warehouse.sql import BUILD_QUERIES, inputs_version, query
@@ -230,6 +230,14 @@ def test_the_version_names_the_rules(config: PlatformConfig) -> None:
     version = inputs_version(thresholds_of(config))
     assert version == inputs_version(thresholds_of(config))
     assert version != inputs_version(Thresholds(silent_after=31))
+
+
+def test_a_threshold_has_one_version_however_it_is_written(
+    config: PlatformConfig, tmp_path: Path
+) -> None:
+    file = tmp_path / "ib_platform.yaml"
+    file.write_text(dump_config(config), encoding="utf-8")
+    assert inputs_version(thresholds_of(load_config(file))) == inputs_version(thresholds_of(config))
 
 
 def test_every_query_loads_and_explains_itself() -> None:

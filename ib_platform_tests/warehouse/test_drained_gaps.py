@@ -17,8 +17,9 @@ from ib_platform.states import StreamEventKind
 from ib_platform.streamer.drain import drain
 from ib_platform.streamer.loader import Loader
 from ib_platform.streamer.spool import Spool
-from ib_platform.warehouse.compact import dates_needing_revision, finalize
+from ib_platform.warehouse.compact import finalize
 from ib_platform.warehouse.connect import connect
+from ib_platform.warehouse.due import dates_needing_revision
 from ib_platform.warehouse.spans import to_ns
 from ib_platform_tests.support import CAPTURE_CONID, capture_ladder_payloads, make_config
 from ib_platform_tests.warehouse.recording import SECOND, assign

@@ -1,0 +1,1 @@
+"""Rebuilding closed trade dates, many at once: what is due, why, and doing it."""
