@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from pydantic import BaseModel
+
 from ib_platform.marketdata.frames import DECODER_VERSION
 from ib_platform.marketdata.sessions import CALENDAR_FILES, own_days
 from ib_platform.warehouse.quality import Thresholds
@@ -137,6 +139,8 @@ def inputs_version(thresholds: Thresholds) -> str:
 
 def _numbers_as_one(value: Any) -> Any:
     """The value with whole numbers as floats: a default of 30 and the 30.0 of a file are one."""
+    if isinstance(value, BaseModel):
+        value = tuple(value.model_dump().items())
     if isinstance(value, tuple):
         return tuple(map(_numbers_as_one, value))
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
