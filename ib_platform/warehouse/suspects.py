@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ib_platform.states import Cause
 from ib_platform.warehouse.evidence import Loss, Spell
 from ib_platform.warehouse.inputs import Surroundings, read_spells
-from ib_platform.warehouse.spans import Span
+from ib_platform.warehouse.spans import SECOND, Span
 
 if TYPE_CHECKING:
     from ib_platform.warehouse.build import Build
+
+
+_CATCHING_UP = SECOND
+"""Within which a streamer stamps what waited through a stall, as its own windows say."""
 
 
 def suspect_rows(
@@ -43,7 +47,14 @@ def suspect_rows(
 
 
 def _after_loss(build: Build, loss: Loss, spells: Sequence[Spell]) -> list[dict[str, Any]]:
-    """What a ladder carried forward is in doubt from a loss until its next window."""
+    """What a ladder carried forward is in doubt from a loss until its next window.
+
+    Where a spool was damaged, what told of a stall may be gone with the frames: stamps behind the
+    damage are in doubt for as long as it took, a second at most.
+    """
+    told_until = loss.end
+    if loss.cause == Cause.SPOOL_DAMAGED:
+        told_until += min(max(0, loss.end - loss.begin), _CATCHING_UP)
     ladders = _ladders(spells, loss.run_id, Span(loss.begin, loss.end))
     if not ladders:
         return []
@@ -56,7 +67,7 @@ def _after_loss(build: Build, loss: Loss, spells: Sequence[Spell]) -> list[dict[
             loss.run_id,
             (conid, user),
             loss.begin,
-            max(loss.end, min(end, laid.get(conid, end))),
+            max(loss.end, min(end, max(told_until, laid.get(conid, end)))),
             Cause(loss.cause) if loss.cause in Cause.__members__.values() else Cause.UNKNOWN,
         )
         for (conid, user), end in ladders.items()

@@ -584,7 +584,24 @@ def test_a_hole_in_a_damaged_spool(client: Any, config: PlatformConfig) -> None:
     recorder.insert(client)
     build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 1, 1, tzinfo=UTC))
     assert stored_gaps(client) == [(15, 35, "spool_damaged")]
-    assert suspects(client) == [(15, 35, "spool_damaged")]
+    # A window was laid at 35, but what would tell that its stamp is late may be lost as well.
+    assert suspects(client) == [(15, 36, "spool_damaged")]
+
+
+def test_stamps_behind_damage_are_in_doubt_for_no_longer_than_it_took(
+    client: Any, config: PlatformConfig
+) -> None:
+    assign(client, [(CL, "alpha", 1)], NOON - 5 * SECOND)
+    recorder = Recorder("r")
+    for tenth in range(100):
+        recorder.ladder(NOON + tenth * SECOND // 10, 1, full())
+    for rows in (recorder.frames, recorder.ladders):
+        del rows[41:43]
+    damage = {"run_id": "r", "segment": 0, "offset": 99, "skipped_bytes": 300}
+    recorder.event(NOON + 20 * SECOND, StreamEventKind.SPOOL_TORN, "spool_damaged", **damage)
+    recorder.insert(client)
+    build_open_date(client, config, DAY, now=datetime(2026, 11, 18, 18, 1, 1, tzinfo=UTC))
+    assert suspects(client) == [(4.0, 4.6, "spool_damaged")]
 
 
 def test_a_run_that_fell_says_why(client: Any, config: PlatformConfig) -> None:
