@@ -39,6 +39,7 @@ def materialize(key: str, environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_runs_of_one_date_at_once_leave_what_a_single_build_leaves(
     client: Any, warehouse: ClickHouse, tmp_path: Path
 ) -> None:
