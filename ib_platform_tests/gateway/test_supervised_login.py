@@ -35,7 +35,9 @@ def configured(tmp_path: Path) -> Callable[..., PlatformConfig]:
             told = "name: drill\ndescription: a drill\nat_ibkr: never\n"
             (tmp_path / "scenario.yaml").write_text(told + scenario)
             simulator["scenario"] = str(tmp_path / "scenario.yaml")
-        config = make_config(tmp_path, gateway={"simulator": simulator, "session": session})
+        # The hour of the day must not matter: in IBKR's own nightly outage nobody logs in.
+        policy = {"expected_outages": [], **session}
+        config = make_config(tmp_path, gateway={"simulator": simulator, "session": policy})
         data = config.model_dump()
         data["paper_users"][0]["credentials"] = {"password_file": secrets / "alpha"}
         return PlatformConfig(**data)
