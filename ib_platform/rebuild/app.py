@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from threading import Event
 
 from ib_platform.config import PlatformConfig
 from ib_platform.errors import PlatformError
@@ -56,33 +57,27 @@ def rebuild(config: PlatformConfig, steps: Sequence[Step], jobs: int) -> Iterato
     further date is begun.
     """
     due = [step for step in steps if step.because is not None]
+    no_more = Event()
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="rebuild") as pool:
-        waiting: dict[Future[BuildResult], Step] = {
-            pool.submit(_build, config, step.trade_date): step for step in due
-        }
+        waiting = [pool.submit(_build, config, step, no_more) for step in due]
         try:
             for future in as_completed(waiting):
-                if future.cancelled():
-                    continue
-                error = future.exception()
-                if error is None:
-                    yield Done(waiting[future], future.result())
-                elif isinstance(error, PlatformError):
-                    if is_transient(error):
-                        _begin_no_more(waiting)
-                    yield Done(waiting[future], None, error)
-                else:
-                    raise error
+                if (done := future.result()) is not None:
+                    yield done
         finally:
-            _begin_no_more(waiting)
+            no_more.set()
 
 
-def _build(config: PlatformConfig, trade_date: date) -> BuildResult:
-    # A client of its own for each date: their statements run at once.
-    with closing(connect(config.clickhouse, role="rebuild")) as client:
-        return finalize(client, config, trade_date)
-
-
-def _begin_no_more(waiting: dict[Future[BuildResult], Step]) -> None:
-    for future in waiting:
-        future.cancel()
+def _build(config: PlatformConfig, step: Step, no_more: Event) -> Done | None:
+    """None: it was not begun. The thread that fails says so itself: it takes the next date before
+    anybody else hears of it."""
+    if no_more.is_set():
+        return None
+    try:
+        # A client of its own for each date: their statements run at once.
+        with closing(connect(config.clickhouse, role="rebuild")) as client:
+            return Done(step, finalize(client, config, step.trade_date))
+    except PlatformError as error:
+        if is_transient(error):
+            no_more.set()
+        return Done(step, None, error)

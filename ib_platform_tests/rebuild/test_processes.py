@@ -50,9 +50,9 @@ def rebuild(config_file: Path, *options: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(
     ("moment", "statement", "swapped"),
     [
-        ("before", "INSERT INTO bars__stage", 0),
+        pytest.param("before", "INSERT INTO bars__stage", 0, marks=pytest.mark.long),
         ("after", "ALTER TABLE spells REPLACE", 2),
-        ("before", "ALTER TABLE builds REPLACE", 8),
+        pytest.param("before", "ALTER TABLE builds REPLACE", 8, marks=pytest.mark.long),
     ],
 )
 def test_a_build_that_is_killed_leaves_each_table_old_or_new_and_is_made_up_for(
